@@ -1,0 +1,82 @@
+/** Choosing and starting the tensor backend: best first, or the one that is pinned. */
+import * as tf from '@tensorflow/tfjs-core';
+import { InputError, unknownName } from '../util/errors';
+import { cpuEngine } from './cpu';
+import { ENGINE_NAMES, type EngineLoader, type EngineName, type EngineStatus } from './loader';
+import { tfjsNodeEngine, tfjsNodeGpuEngine } from './tfjs-node';
+import { torchEngine } from './torch';
+import { wasmEngine } from './wasm';
+import { webgpuEngine } from './webgpu';
+
+export { ENGINE_NAMES, type EngineName } from './loader';
+
+const LOADERS: Record<EngineName, EngineLoader> = {
+  torch: torchEngine,
+  'node-gpu': tfjsNodeGpuEngine,
+  node: tfjsNodeEngine,
+  webgpu: webgpuEngine,
+  wasm: wasmEngine,
+  cpu: cpuEngine,
+};
+
+export interface EngineReport extends EngineStatus {
+  readonly name: EngineName;
+  readonly summary: string;
+}
+
+/** What `startEngine` started. */
+export interface RunningEngine {
+  readonly name: EngineName;
+  /** Library version and device, as recorded beside results. */
+  readonly detail: string;
+}
+
+let running: RunningEngine | undefined;
+
+/** Looks for every engine, best first, without starting any. */
+export async function probeEngines(): Promise<EngineReport[]> {
+  return Promise.all(
+    ENGINE_NAMES.map(async (name) => ({
+      name,
+      summary: LOADERS[name].summary,
+      ...(await LOADERS[name].probe()),
+    })),
+  );
+}
+
+/**
+ * Starts `pinned`, else the engine that MIMICSR_ENGINE names, else the best one available. Starting the running engine
+ * again does nothing; a process keeps one engine, since tensors cannot move between them.
+ * @throws InputError for an unknown name, and for a pinned engine that is not available (saying what to install)
+ */
+export async function startEngine(
+  pinned: string | undefined = process.env.MIMICSR_ENGINE,
+): Promise<RunningEngine> {
+  // An empty MIMICSR_ENGINE is no choice.
+  const name =
+    pinned === undefined || pinned === '' ? (running?.name ?? (await bestAvailable())) : engineName(pinned);
+  if (running !== undefined) {
+    if (running.name === name) return running;
+    throw new InputError(
+      `engine '${name}' asked for, but '${running.name}' is already running in this process`,
+    );
+  }
+  const loader = LOADERS[name];
+  const status = await loader.probe();
+  if (!status.available) throw new InputError(`engine '${name}' is not available: ${status.detail}`);
+  await loader.start();
+  await tf.ready();
+  running = { name, detail: status.detail };
+  return running;
+}
+
+function engineName(word: string): EngineName {
+  const name = ENGINE_NAMES.find((n) => n === word);
+  if (name === undefined) throw unknownName('engine', word, ENGINE_NAMES);
+  return name;
+}
+
+async function bestAvailable(): Promise<EngineName> {
+  for (const name of ENGINE_NAMES) if ((await LOADERS[name].probe()).available) return name;
+  return 'cpu';
+}
