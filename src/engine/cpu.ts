@@ -9,6 +9,7 @@ export const cpuEngine: EngineLoader = {
     Promise.resolve({ available: true, detail: `@tensorflow/tfjs-backend-cpu ${tf.version_core}` }),
   async start() {
     await import('@tensorflow/tfjs-backend-cpu');
+    tf.enableProdMode(); // no advice to install other bindings
     await tf.setBackend('cpu');
   },
 };

@@ -1,4 +1,6 @@
 /** Choosing and starting the tensor backend: best first, or the one that is pinned. */
+// The whole package, for its side effect: it registers the gradients of TensorFlow.js's own ops.
+import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { InputError, unknownName } from '../util/errors';
 import { cpuEngine } from './cpu';

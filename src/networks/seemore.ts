@@ -217,7 +217,7 @@ class MixtureOfExperts extends Module {
   forward(p: tf.Tensor4D, k: tf.Tensor4D): tf.Tensor4D {
     const logits = this.router.forward(tf.mean(p, [1, 2])); // [B, experts]
     const weights = tf.softmax(logits);
-    const chosen = tf.oneHot(tf.argMax(weights, -1), this.experts.length, 1, 0, 'float32'); // no gradient
+    const chosen = tf.cast(tf.oneHot(tf.argMax(weights, -1), this.experts.length), 'float32'); // no gradient
     const perImage = tf.reshape(tf.mul(weights, chosen), [-1, 1, 1, this.experts.length]);
     return tf
       .split(perImage, this.experts.length, 3)

@@ -11,7 +11,8 @@ import * as tf from '@tensorflow/tfjs-core';
 export function unsortedSegmentSum(x: tf.Tensor, ids: tf.Tensor1D, segments: number): tf.Tensor {
   return tf.tidy(() => {
     const rows = tf.reshape(x, [ids.size, -1]);
-    const member = tf.oneHot(ids, segments, 1, 0, 'float32'); // [N, segments]
+    // Cast afterwards: the WebAssembly backend's float32 one-hot holds the bits of integers.
+    const member = tf.cast(tf.oneHot(ids, segments), 'float32'); // [N, segments]
     const sums = tf.matMul(member, tf.cast(rows, 'float32'), true);
     return tf.cast(tf.reshape(sums, [segments, ...x.shape.slice(1)]), x.dtype);
   });
