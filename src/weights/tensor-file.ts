@@ -87,7 +87,8 @@ export function float32Tensor(shape: readonly number[], data: Float32Array): Sto
 
 /** Product of `shape`; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((n, d) => n * d, 1);
+  // Without the test, a hostile shape could overflow before it reaches its 0, and Infinity times 0 is no number.
+  return shape.includes(0) ? 0 : shape.reduce((n, d) => n * d, 1);
 }
 
 /** Whether `tensor.data` is the array type of its dtype and fills its shape of non-negative integers. */
@@ -155,9 +156,10 @@ function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** A name from a file as an error message shows it: in quotes, its middle left out if it is long. */
+/** A name from a file as a message shows it: in quotes, without control characters, the middle left out if long. */
 export function quoted(name: string): string {
-  return name.length <= 120 ? `'${name}'` : `'${name.slice(0, 80)}…${name.slice(-20)}'`;
+  const short = name.length <= 120 ? name : `${name.slice(0, 80)}…${name.slice(-20)}`;
+  return `'${short.replace(/\p{C}/gu, '\ufffd')}'`;
 }
 
 /** Node reads at most this many bytes into one buffer; no network of this kit comes near it. */
