@@ -1,12 +1,80 @@
+/**
+ * The torch engine: TensorFlow.js on libtorch's kernels through the kit's own addon (native/), on the CPU or a GPU.
+ *
+ * MIMICSR_DEVICE: `cpu` (default) or `cuda:N`. MIMICSR_THREADS: CPU threads, default all cores.
+ */
+import { availableParallelism } from 'node:os';
+
+import * as tf from '@tensorflow/tfjs-core';
+
 import { InputError } from '../../util/errors';
-import type { EngineLoader } from '../loader';
+import type { EngineLoader, EngineStatus } from '../loader';
+import { type Addon, builtAgainst, loadAddon } from './addon';
+import { BACKEND, registerTorch } from './register';
 
-const MISSING = 'its addon is not built';
+const BUILD =
+  'install libtorch (`apt-get install libtorch-dev`, or `pip install torch`), then run `npm run build:torch`';
 
-/** PyTorch's kernels under TensorFlow.js, through the addon in `native/`. */
+let loaded: Addon | undefined;
+
+/** Loads the addon once; the sentence says why it cannot be. */
+function load(): Addon | string {
+  if (loaded !== undefined) return loaded;
+  const built = builtAgainst();
+  if (built === undefined) return `its addon is not built: ${BUILD}`;
+  try {
+    loaded = loadAddon();
+    return loaded;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `its addon, built against libtorch ${built.libtorch}, does not load (${reason}): ${BUILD} again`;
+  }
+}
+
+function device(): string {
+  const name = process.env.MIMICSR_DEVICE || 'cpu';
+  if (!/^(cpu|cuda(:\d+)?)$/.test(name)) {
+    throw new InputError(`MIMICSR_DEVICE: expected "cpu" or "cuda:N", found "${name}"`);
+  }
+  return name;
+}
+
+function threads(): number {
+  const text = process.env.MIMICSR_THREADS;
+  if (text === undefined || text === '') return availableParallelism();
+  if (!/^[1-9]\d{0,3}$/.test(text)) {
+    throw new InputError(`MIMICSR_THREADS: expected a positive integer, found "${text}"`);
+  }
+  return Number(text);
+}
+
+function probe(): EngineStatus {
+  const addon = load();
+  if (typeof addon === 'string') return { available: false, detail: addon };
+  const where =
+    process.env.MIMICSR_DEVICE || `cpu, ${process.env.MIMICSR_THREADS || availableParallelism()} threads`;
+  return { available: true, detail: `libtorch ${addon.libtorch} on ${where}` };
+}
+
 export const torchEngine: EngineLoader = {
   name: 'torch',
-  summary: "PyTorch's libtorch through the kit's addon",
-  probe: () => Promise.resolve({ available: false, detail: MISSING }),
-  start: () => Promise.reject(new InputError(`engine 'torch' is not available: ${MISSING}`)),
+  summary: "PyTorch's kernels (libtorch) under TensorFlow.js, CPU or CUDA",
+  probe: () => Promise.resolve(probe()),
+  async start() {
+    const addon = load();
+    if (typeof addon === 'string') throw new InputError(`engine 'torch': ${addon}`);
+    try {
+      addon.start(device(), threads());
+    } catch (error) {
+      if (error instanceof InputError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      const hint = addon.cuda
+        ? ''
+        : ' (this libtorch has no CUDA: use MIMICSR_DEVICE=cpu, or build against one that has)';
+      throw new InputError(`engine 'torch': ${reason}${hint}`);
+    }
+    if (tf.findBackend(BACKEND) === null) registerTorch(addon);
+    tf.enableProdMode();
+    await tf.setBackend(BACKEND);
+  },
 };

@@ -1,0 +1,209 @@
+/** Convolutions and pools: native/kernels/convolution.cc, pool.cc. NHWC only; geometry is made explicit here. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import type { Call, TorchBackend } from '../backend';
+import type { Define } from './define';
+
+const { computeConv2DInfo, computeConv3DInfo, computePool2DInfo, computePool3DInfo } = tf.backend_util;
+type Info2 = tf.backend_util.Conv2DInfo;
+type Info3 = tf.backend_util.Conv3DInfo;
+type Size4 = [number, number, number, number];
+type Size5 = [number, number, number, number, number];
+
+/** Numbered as enum Activation in native/kernels/convolution.h. */
+export const ACTIVATIONS = ['linear', 'relu', 'relu6', 'elu', 'sigmoid', 'leakyrelu', 'prelu'] as const;
+
+interface FusedInputs {
+  x: tf.TensorInfo;
+  filter: tf.TensorInfo;
+  bias?: tf.TensorInfo;
+  preluActivationWeights?: tf.TensorInfo;
+}
+
+/** Strides, zeros before, output sizes, dilations: `read_window` in native/kernels/convolution.cc. */
+function window2(call: Call, info: Info2): Call {
+  return call
+    .numbers([info.strideHeight, info.strideWidth])
+    .numbers([info.padInfo.top, info.padInfo.left])
+    .numbers([info.outHeight, info.outWidth])
+    .numbers([info.dilationHeight, info.dilationWidth]);
+}
+
+function window3(call: Call, info: Info3): Call {
+  return call
+    .numbers([info.strideDepth, info.strideHeight, info.strideWidth])
+    .numbers([info.padInfo.front, info.padInfo.top, info.padInfo.left])
+    .numbers([info.outDepth, info.outHeight, info.outWidth])
+    .numbers([info.dilationDepth, info.dilationHeight, info.dilationWidth]);
+}
+
+export function activation(
+  call: Call,
+  name: string | undefined,
+  slope?: number,
+  weights?: tf.TensorInfo,
+): Call {
+  const code = ACTIVATIONS.indexOf((name ?? 'linear') as (typeof ACTIVATIONS)[number]);
+  if (code < 0) throw new Error(`the torch engine has no fused activation ${name}`);
+  return call
+    .number(code)
+    .number(slope ?? 0.2)
+    .optional(weights);
+}
+
+function onlyNhwc(dataFormat: string | undefined): void {
+  if (dataFormat !== undefined && !dataFormat.endsWith('HWC')) {
+    throw new Error(`the torch engine runs channels-last tensors, not ${dataFormat}`);
+  }
+}
+
+export function defineConvolution(define: Define, torch: TorchBackend): void {
+  const conv = (name: 'Conv' | 'DepthwiseConv', inputs: FusedInputs, a: Partial<tf.FusedConv2DAttrs>) => {
+    onlyNhwc(a.dataFormat);
+    const { x, filter, bias, preluActivationWeights } = inputs;
+    const depthwise = name === 'DepthwiseConv';
+    const info = computeConv2DInfo(
+      x.shape as Size4, filter.shape as Size4, a.strides!, a.dilations ?? [1, 1], a.pad!, a.dimRoundingMode, depthwise,
+    ); // prettier-ignore
+    const call = window2(torch.call(name).tensor(x).tensor(filter).optional(bias), info);
+    return activation(call, a.activation, a.leakyreluAlpha, preluActivationWeights).one();
+  };
+  define<tf.Conv2DInputs, tf.Conv2DAttrs>('Conv2D', (inputs, attrs) => conv('Conv', inputs, attrs));
+  define<FusedInputs, tf.FusedConv2DAttrs>('FusedConv2D', (inputs, attrs) => conv('Conv', inputs, attrs));
+  define<tf.DepthwiseConv2dNativeInputs, tf.DepthwiseConv2dNativeAttrs>(
+    'DepthwiseConv2dNative',
+    (inputs, attrs) => conv('DepthwiseConv', inputs, attrs),
+  );
+  define<FusedInputs, tf.FusedDepthwiseConv2DAttrs>('FusedDepthwiseConv2D', (inputs, attrs) =>
+    conv('DepthwiseConv', inputs, attrs),
+  );
+
+  define<tf.Conv2DBackpropInputInputs, tf.Conv2DBackpropInputAttrs & { dilations?: [number, number] }>(
+    'Conv2DBackpropInput',
+    ({ dy, filter }, { inputShape, strides, pad, dataFormat, dimRoundingMode, dilations }) => {
+      onlyNhwc(dataFormat);
+      const info = computeConv2DInfo(
+        inputShape,
+        filter.shape as Size4,
+        strides,
+        dilations ?? 1,
+        pad,
+        dimRoundingMode,
+      );
+      return window2(
+        torch.call('ConvBackpropInput').tensor(dy).tensor(filter).numbers(inputShape),
+        info,
+      ).one();
+    },
+  );
+  define<tf.Conv2DBackpropFilterInputs, tf.Conv2DBackpropFilterAttrs & { dilations?: [number, number] }>(
+    'Conv2DBackpropFilter',
+    ({ x, dy }, { filterShape, strides, pad, dataFormat, dimRoundingMode, dilations }) => {
+      onlyNhwc(dataFormat);
+      const info = computeConv2DInfo(
+        x.shape as Size4,
+        filterShape,
+        strides,
+        dilations ?? 1,
+        pad,
+        dimRoundingMode,
+      );
+      return window2(torch.call('ConvBackpropFilter').tensor(x).tensor(dy).numbers(filterShape), info).one();
+    },
+  );
+  define<tf.DepthwiseConv2dNativeBackpropInputInputs, tf.DepthwiseConv2dNativeBackpropInputAttrs>(
+    'DepthwiseConv2dNativeBackpropInput',
+    ({ dy, filter }, { inputShape, strides, dilations, pad, dimRoundingMode }) => {
+      const info = computeConv2DInfo(
+        inputShape, filter.shape as Size4, strides, dilations, pad, dimRoundingMode, true,
+      ); // prettier-ignore
+      return window2(
+        torch.call('DepthwiseConvBackpropInput').tensor(dy).tensor(filter).numbers(inputShape),
+        info,
+      ).one();
+    },
+  );
+  define<tf.DepthwiseConv2dNativeBackpropFilterInputs, tf.DepthwiseConv2dNativeBackpropFilterAttrs>(
+    'DepthwiseConv2dNativeBackpropFilter',
+    ({ x, dy }, { filterShape, strides, dilations, pad, dimRoundingMode }) => {
+      const info = computeConv2DInfo(
+        x.shape as Size4,
+        filterShape,
+        strides,
+        dilations,
+        pad,
+        dimRoundingMode,
+        true,
+      );
+      return window2(
+        torch.call('DepthwiseConvBackpropFilter').tensor(x).tensor(dy).numbers(filterShape),
+        info,
+      ).one();
+    },
+  );
+
+  define<tf.Conv3DInputs, tf.Conv3DAttrs>(
+    'Conv3D',
+    ({ x, filter }, { strides, pad, dataFormat, dilations }) => {
+      onlyNhwc(dataFormat);
+      const info = computeConv3DInfo(x.shape as Size5, filter.shape as Size5, strides, dilations, pad);
+      return activation(
+        window3(torch.call('Conv').tensor(x).tensor(filter).optional(null), info),
+        'linear',
+      ).one();
+    },
+  );
+  define<tf.Conv3DBackpropInputV2Inputs, tf.Conv3DBackpropInputV2Attrs>(
+    'Conv3DBackpropInputV2',
+    ({ dy, filter }, { strides, pad, inputShape }) => {
+      const info = computeConv3DInfo(inputShape, filter.shape as Size5, strides, 1, pad);
+      return window3(
+        torch.call('ConvBackpropInput').tensor(dy).tensor(filter).numbers(inputShape),
+        info,
+      ).one();
+    },
+  );
+  define<tf.Conv3DBackpropFilterV2Inputs, tf.Conv3DBackpropFilterV2Attrs>(
+    'Conv3DBackpropFilterV2',
+    ({ x, dy }, { strides, pad, filterShape }) => {
+      const info = computeConv3DInfo(x.shape as Size5, filterShape, strides, 1, pad);
+      return window3(torch.call('ConvBackpropFilter').tensor(x).tensor(dy).numbers(filterShape), info).one();
+    },
+  );
+  definePools(define, torch);
+}
+
+interface Pool2Attrs extends tf.MaxPoolAttrs {
+  includeBatchInIndex?: boolean;
+}
+
+function definePools(define: Define, torch: TorchBackend): void {
+  const pool2 = (call: Call, x: tf.TensorInfo, a: Pool2Attrs): Call => {
+    const info = computePool2DInfo(x.shape as Size4, a.filterSize, a.strides, 1, a.pad, a.dimRoundingMode);
+    return window2(call.numbers([info.filterHeight, info.filterWidth]), info);
+  };
+  const pool3 = (
+    call: Call,
+    x: tf.TensorInfo,
+    a: tf.MaxPool3DGradAttrs & { dataFormat?: 'NDHWC' | 'NCDHW' },
+  ): Call => {
+    onlyNhwc(a.dataFormat);
+    const info = computePool3DInfo(x.shape as Size5, a.filterSize, a.strides, 1, a.pad, a.dimRoundingMode);
+    return window3(call.numbers([info.filterDepth, info.filterHeight, info.filterWidth]), info);
+  };
+  for (const name of ['MaxPool', 'AvgPool']) {
+    define<tf.MaxPoolInputs, Pool2Attrs>(name, ({ x }, a) => pool2(torch.call(name).tensor(x), x, a).one());
+    define<tf.AvgPoolGradInputs, Pool2Attrs>(`${name}Grad`, ({ dy, input }, a) =>
+      pool2(torch.call(`${name}Grad`).tensor(dy).tensor(input), input, a).one(),
+    );
+    define<tf.MaxPool3DInputs, tf.MaxPool3DAttrs>(`${name}3D`, ({ x }, a) =>
+      pool3(torch.call(name).tensor(x), x, a).one(),
+    );
+    define<tf.AvgPool3DGradInputs, tf.MaxPool3DGradAttrs>(`${name}3DGrad`, ({ dy, input }, a) =>
+      pool3(torch.call(`${name}Grad`).tensor(dy).tensor(input), input, a).one(),
+    );
+  }
+  define<tf.MaxPoolWithArgmaxInputs, Pool2Attrs>('MaxPoolWithArgmax', ({ x }, a) =>
+    pool2(torch.call('MaxPoolWithArgmax').tensor(x), x, a).flag(a.includeBatchInIndex).many(),
+  );
+}
