@@ -51,6 +51,12 @@ export abstract class Module {
     return this.trainable().reduce((sum, [, p]) => sum + p.size, 0);
   }
 
+  /** Makes all weights constants: for networks that only serve a loss. */
+  freeze(): this {
+    for (const [, parameter] of this.namedParameters()) parameter.freeze();
+    return this;
+  }
+
   /** Switches this module and everything below it to training (true) or test mode (false). */
   train(mode = true): this {
     this.training = mode;

@@ -31,7 +31,7 @@ export interface ParameterOptions {
 
 export class Parameter {
   readonly layout: Layout;
-  readonly trainable: boolean;
+  private trained: boolean;
   private state?: tf.Variable;
 
   /** @param shape in PyTorch's order */
@@ -41,7 +41,17 @@ export class Parameter {
     options: ParameterOptions = {},
   ) {
     this.layout = options.layout ?? 'plain';
-    this.trainable = options.trainable ?? true;
+    this.trained = options.trainable ?? true;
+  }
+
+  get trainable(): boolean {
+    return this.trained;
+  }
+
+  /** From now on a constant: no optimiser takes it, and convolutions compute no gradient for it. */
+  freeze(): void {
+    this.trained = false;
+    if (this.state !== undefined) this.state.trainable = false;
   }
 
   get size(): number {

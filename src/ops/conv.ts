@@ -3,7 +3,7 @@
  * Paddings are explicit and symmetric, as in PyTorch.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { inputGradient, filterGradient } from '../engine/gaps/conv-gradients';
+import { filterGradient, inputGradient, type Size4 } from '../engine/gaps/conv-gradients';
 import { channelSum } from './channel-sum';
 
 export interface ConvOptions {
@@ -34,25 +34,22 @@ export function conv2d(
     throw new Error('conv2d: stride and dilation cannot both exceed 1');
   const forward = (x: tf.Tensor, filter: tf.Tensor, bias?: tf.Tensor): tf.Tensor4D =>
     runConvolution(bias === undefined ? 'Conv2D' : 'FusedConv2D', x, filter, bias, attrs);
-  const gradients = (dy: tf.Tensor4D, x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor[] => {
-    if (dilation > 1) {
-      const at = {
-        stride: attrs.strides,
-        dilation: attrs.dilations,
-        before: [attrs.pad[1][0], attrs.pad[2][0]],
-      } as const;
-      return [inputGradient(dy, filter, x.shape, at), filterGradient(x, dy, filter.shape, at)];
-    }
-    const { strides, pad, dataFormat, dimRoundingMode } = attrs;
-    const shared = { strides, pad, dataFormat, dimRoundingMode };
-    return [
-      tf
-        .engine()
-        .runKernel('Conv2DBackpropInput', { dy, filter }, { ...shared, inputShape: x.shape }) as tf.Tensor,
-      tf
-        .engine()
-        .runKernel('Conv2DBackpropFilter', { x, dy }, { ...shared, filterShape: filter.shape }) as tf.Tensor,
-    ];
+  const at = {
+    stride: attrs.strides,
+    dilation: attrs.dilations,
+    before: [attrs.pad[1][0], attrs.pad[2][0]],
+  } as const;
+  const { strides, pad, dataFormat, dimRoundingMode } = attrs;
+  const shared = { strides, pad, dataFormat, dimRoundingMode };
+  const gradients: ConvolutionGradients = {
+    input: (dy, filter, inputShape) =>
+      dilation > 1
+        ? inputGradient(dy, filter, inputShape, at)
+        : tf.engine().runKernel('Conv2DBackpropInput', { dy, filter }, { ...shared, inputShape }),
+    filter: (x, dy, filterShape) =>
+      dilation > 1
+        ? filterGradient(x, dy, filterShape, at)
+        : tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, { ...shared, filterShape }),
   };
   return withGradients(x, filter, bias, forward, gradients);
 }
@@ -78,25 +75,13 @@ export function depthwiseConv2d(
       bias,
       attrs,
     );
-  const gradients = (dy: tf.Tensor4D, x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor[] => {
-    const { strides, pad, dilations, dimRoundingMode } = attrs;
-    const shared = { strides, pad, dilations, dimRoundingMode };
-    return [
-      tf
-        .engine()
-        .runKernel(
-          'DepthwiseConv2dNativeBackpropInput',
-          { dy, filter },
-          { ...shared, inputShape: x.shape },
-        ) as tf.Tensor,
-      tf
-        .engine()
-        .runKernel(
-          'DepthwiseConv2dNativeBackpropFilter',
-          { x, dy },
-          { ...shared, filterShape: filter.shape },
-        ) as tf.Tensor,
-    ];
+  const { strides, pad, dilations, dimRoundingMode } = attrs;
+  const shared = { strides, pad, dilations, dimRoundingMode };
+  const gradients: ConvolutionGradients = {
+    input: (dy, filter, inputShape) =>
+      tf.engine().runKernel('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { ...shared, inputShape }),
+    filter: (x, dy, filterShape) =>
+      tf.engine().runKernel('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { ...shared, filterShape }),
   };
   return withGradients(x, filter, bias, forward, gradients);
 }
@@ -139,14 +124,30 @@ function runConvolution(
     .runKernel(kernel, inputs, { ...attrs, ...extra } as unknown as tf.NamedAttrMap) as tf.Tensor4D;
 }
 
-/** Binds a convolution's value to its gradients; the bias, where there is one, gets the sum over all positions. */
+interface ConvolutionGradients {
+  input(dy: tf.Tensor4D, filter: tf.Tensor4D, inputShape: Size4): tf.Tensor | tf.Tensor[];
+  filter(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: Size4): tf.Tensor | tf.Tensor[];
+}
+
+/**
+ * Binds a convolution's value to its gradients; the bias, where there is one, gets the sum over all positions. Frozen
+ * weights (variables that are not trainable) get none: a loss through a fixed network then costs no filter gradient,
+ * and the input is not kept for one.
+ */
 function withGradients(
   x: tf.Tensor4D,
   filter: tf.Tensor4D,
   bias: tf.Tensor1D | undefined,
   forward: (x: tf.Tensor, filter: tf.Tensor, bias?: tf.Tensor) => tf.Tensor4D,
-  gradients: (dy: tf.Tensor4D, x: tf.Tensor4D, filter: tf.Tensor4D) => tf.Tensor[],
+  gradients: ConvolutionGradients,
 ): tf.Tensor4D {
+  if (isFrozen(filter) && (bias === undefined || isFrozen(bias))) {
+    const op = tf.customGrad((x) => ({
+      value: forward(x as tf.Tensor, filter, bias),
+      gradFunc: (dy: tf.Tensor) => gradients.input(dy as tf.Tensor4D, filter, (x as tf.Tensor4D).shape),
+    }));
+    return op(x) as tf.Tensor4D;
+  }
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
     const [x, filter, bias] = args as tf.Tensor[];
@@ -154,10 +155,17 @@ function withGradients(
     return {
       value: forward(x, filter, bias),
       gradFunc: (dy: tf.Tensor, [x, filter]: tf.Tensor[]) => {
-        const both = gradients(dy as tf.Tensor4D, x as tf.Tensor4D, filter as tf.Tensor4D);
+        const both = [
+          gradients.input(dy as tf.Tensor4D, filter as tf.Tensor4D, (x as tf.Tensor4D).shape),
+          gradients.filter(x as tf.Tensor4D, dy as tf.Tensor4D, (filter as tf.Tensor4D).shape),
+        ] as tf.Tensor[];
         return bias === undefined ? both : [...both, channelSum(dy)];
       },
     };
   });
-  return op(...(bias === undefined ? [x, filter] : [x, filter, bias])) as tf.Tensor4D;
+  return op(...(bias === undefined ? [x, filter] : [x, filter, bias]));
+}
+
+function isFrozen(weight: tf.Tensor): boolean {
+  return weight instanceof tf.Variable && !weight.trainable;
 }
