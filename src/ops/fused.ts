@@ -11,7 +11,7 @@ export function hasFused(name: string): boolean {
 }
 
 /** Runs the engine's kernel `name`. The caller has asked `hasFused`, and supplies the gradient (tf.customGrad). */
-export function runFused<T extends tf.Tensor | tf.Tensor[]>(
+export function runFused<T extends tf.Tensor | tf.Tensor[] = tf.Tensor>(
   name: string,
   inputs: tf.NamedTensorMap,
   attrs: tf.NamedAttrMap = {},

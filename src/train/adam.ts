@@ -12,6 +12,7 @@ import type { StateDict } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { hasFused, runFused } from '../ops/fused';
 import { InputError } from '../util/errors';
+import { DivergedError } from './diverged';
 
 export interface AdamOptions {
   readonly betas: readonly [number, number];
@@ -33,44 +34,76 @@ export class Adam {
   ) {
     this.sizes = parameters.map(([, p]) => p.size);
     const total = this.sizes.reduce((a, b) => a + b, 0);
-    [this.m, this.v] = tf.tidy(() => [tf.variable(tf.zeros([total]), false), tf.variable(tf.zeros([total]), false)]);
+    [this.m, this.v] = tf.tidy(() => [
+      tf.variable(tf.zeros([total]), false),
+      tf.variable(tf.zeros([total]), false),
+    ]);
   }
 
   /**
    * One update of every parameter.
-   * @returns the gradient's global norm before clipping, a scalar that the caller disposes
+   * @param gradients in the order of the parameters
+   * @returns the gradient's global norm before clipping
+   * @throws DivergedError if it is not finite; then nothing has changed
    */
-  step(gradients: readonly tf.Tensor[], rate: number): tf.Scalar {
-    const [beta1, beta2] = this.options.betas;
-    const { epsilon, clip } = this.options;
+  async step(gradients: readonly tf.Tensor[], rate: number): Promise<number> {
+    const norm = hasFused('AdamStep')
+      ? await this.fusedStep(gradients, rate)
+      : await this.composedStep(gradients, rate);
+    if (!Number.isFinite(norm)) throw new DivergedError(`the gradient's norm is ${norm}`);
     this.steps++;
-    const correction1 = 1 - beta1 ** this.steps;
-    const correction2 = 1 - beta2 ** this.steps;
-    if (hasFused('AdamStep')) {
-      // In place: weights and moments keep their tensors.
-      const lists = [this.parameters.map(([, p]) => p.value()), gradients];
-      const inputs: tf.NamedTensorMap = { m: this.m, v: this.v };
-      lists[0].forEach((w, i) => (inputs[`w${i}`] = w));
-      lists[1].forEach((g, i) => (inputs[`g${i}`] = g));
-      const attrs = { count: gradients.length, rate, beta1, beta2, epsilon, clip, correction1, correction2 };
-      return runFused<tf.Scalar>('AdamStep', inputs, attrs);
-    }
-    return tf.tidy(() => {
-      const raw = tf.concat1d(gradients.map((g) => tf.reshape(g, [-1]) as tf.Tensor1D));
-      const norm = tf.sqrt(tf.sum(tf.square(raw))) as tf.Scalar;
-      const factor = tf.minimum(tf.div(clip, tf.add(norm, 1e-6)), 1);
-      const g = Number.isFinite(clip) ? tf.mul(raw, factor) : raw;
-      this.m.assign(tf.add(tf.mul(this.m, beta1), tf.mul(g, 1 - beta1)));
-      this.v.assign(tf.add(tf.mul(this.v, beta2), tf.mul(tf.square(g), 1 - beta2)));
-      const spread = tf.add(tf.div(tf.sqrt(this.v), Math.sqrt(correction2)), epsilon);
-      const change = tf.mul(tf.div(this.m, spread), rate / correction1);
-      const changes = tf.split(change, this.sizes);
-      this.parameters.forEach(([, p], i) => {
-        const w = p.variable;
-        w.assign(tf.sub(w, tf.reshape(changes[i], w.shape)));
+    return norm;
+  }
+
+  private async composedStep(gradients: readonly tf.Tensor[], rate: number): Promise<number> {
+    const { epsilon, clip, betas } = this.options;
+    const [beta1, beta2] = betas;
+    const [correction1, correction2] = this.corrections();
+    const raw = tf.tidy(() => tf.concat1d(gradients.map((g): tf.Tensor1D => tf.reshape(g, [-1]))));
+    const normTensor = tf.tidy(() => tf.sqrt(tf.sum(tf.square(raw))));
+    const norm = (await normTensor.data())[0];
+    if (Number.isFinite(norm)) {
+      tf.tidy(() => {
+        const g = tf.mul(raw, Math.min(1, clip / (norm + 1e-6)));
+        this.m.assign(tf.add(tf.mul(this.m, beta1), tf.mul(g, 1 - beta1)));
+        this.v.assign(tf.add(tf.mul(this.v, beta2), tf.mul(tf.square(g), 1 - beta2)));
+        const spread = tf.add(tf.div(tf.sqrt(this.v), Math.sqrt(correction2)), epsilon);
+        const change = tf.mul(tf.div(this.m, spread), rate / correction1);
+        const changes = tf.split(change, this.sizes);
+        this.parameters.forEach(([, p], i) => {
+          const w = p.variable;
+          w.assign(tf.sub(w, tf.reshape(changes[i], w.shape)));
+        });
       });
-      return norm;
+    }
+    tf.dispose([raw, normTensor]);
+    return norm;
+  }
+
+  /**
+   * The engine's kernel, in place: weights and moments keep their tensors. Inputs m, v, w0…, g0…; output the norm. Like
+   * the composition it changes nothing where the norm is not finite.
+   */
+  private async fusedStep(gradients: readonly tf.Tensor[], rate: number): Promise<number> {
+    const { epsilon, clip, betas } = this.options;
+    const [beta1, beta2] = betas;
+    const [correction1, correction2] = this.corrections();
+    const inputs: tf.NamedTensorMap = { m: this.m, v: this.v };
+    this.parameters.forEach(([, p], i) => {
+      inputs[`w${i}`] = p.value();
+      inputs[`g${i}`] = gradients[i];
     });
+    const attrs = { count: gradients.length, rate, beta1, beta2, epsilon, clip, correction1, correction2 };
+    const normTensor = runFused('AdamStep', inputs, attrs);
+    const norm = (await normTensor.data())[0];
+    normTensor.dispose();
+    return norm;
+  }
+
+  /** 1 - b^n of the update to come. */
+  private corrections(): [number, number] {
+    const [beta1, beta2] = this.options.betas;
+    return [1 - beta1 ** (this.steps + 1), 1 - beta2 ** (this.steps + 1)];
   }
 
   /** Moments by parameter, `m/<key>` and `v/<key>`, each flat in the engine's own layout. */

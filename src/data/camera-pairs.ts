@@ -1,0 +1,61 @@
+/** Pairs made by the simulated camera from photographs, or from drawn scenes where there are none. */
+import { basename } from 'node:path';
+import { listImages, readImage } from '../image/file';
+import type { Image } from '../image/image';
+import { InputError } from '../util/errors';
+import { Random } from '../util/random';
+import { photograph } from './camera';
+import { CAMERA_PRESETS, drawCamera } from './camera-presets';
+import { fingerprintOf, pixelsOf, type PairSet } from './pairs';
+import { drawScene } from './scenes';
+
+export type CameraPresetName = keyof typeof CAMERA_PRESETS;
+export const CAMERA_PRESET_NAMES = Object.keys(CAMERA_PRESETS) as CameraPresetName[];
+
+/** HR pictures to photograph. */
+export interface PhotoSource {
+  readonly description: string;
+  readonly size: number;
+  load(index: number): Promise<{ readonly name: string; readonly image: Image }>;
+  readonly files: readonly string[];
+}
+
+/** Every picture of a folder. */
+export function folderPhotos(folder: string): PhotoSource {
+  const files = listImages(folder);
+  return {
+    description: `${files.length} photographs of ${basename(folder)}`,
+    size: files.length,
+    files,
+    load: async (index) => ({ name: basename(files[index]), image: await readImage(files[index]) }),
+  };
+}
+
+/** `count` drawn scenes of 480x320. */
+export function scenePhotos(count: number, seed: number): PhotoSource {
+  return {
+    description: `${count} drawn scenes`,
+    size: count,
+    files: [],
+    load: (index) => Promise.resolve({ name: `scene-${index}`, image: drawScene(`${seed}/${index}`, 480, 320) }),
+  };
+}
+
+/**
+ * Each picture photographed once with a camera drawn from the preset; what camera and which noise depends on seed and
+ * index alone. Pictures smaller than a training patch allows are refused when they are loaded.
+ */
+export function cameraPairs(photos: PhotoSource, preset: CameraPresetName, seed: number): PairSet {
+  if (photos.size === 0) throw new InputError('no photographs to make pairs from');
+  return {
+    description: `${preset} camera on ${photos.description}`,
+    size: photos.size,
+    async load(index) {
+      const { name, image } = await photos.load(index);
+      const camera = drawCamera(CAMERA_PRESETS[preset], new Random(seed, 'camera', index));
+      const shot = await photograph(image, camera, new Random(seed, 'shot', index));
+      return { name, lr: pixelsOf(shot.lr), hr: pixelsOf(shot.hr) };
+    },
+    fingerprint: () => fingerprintOf(photos.files, photos.description, preset, seed),
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * LR/HR pairs for training and testing: what a set of pairs is, and sets made of image files.
+ *
+ * Pictures are kept as 8-bit RGB, as the official training reads them; a quarter of the memory of floats.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { listImages, readImage } from '../image/file';
+import type { Image } from '../image/image';
+import { fromIntegers, toUint8 } from '../image/quantise';
+import { InputError } from '../util/errors';
+
+/** 8-bit RGB, row-major, channels last. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+export interface Pair {
+  readonly name: string;
+  readonly lr: Pixels;
+  /** Exactly `scale` times the LR's size. */
+  readonly hr: Pixels;
+}
+
+export interface PairSet {
+  /** What the set is, for run records: "real pairs in ...", "aligned camera on 199 photographs". */
+  readonly description: string;
+  readonly size: number;
+  /** The pair at `index`; the same pair at every call. */
+  load(index: number): Promise<Pair>;
+  /** SHA-256 over everything that the pairs are made from. */
+  fingerprint(): string;
+}
+
+export interface PairFiles {
+  readonly name: string;
+  readonly lr: string;
+  readonly hr: string;
+}
+
+export function pixelsOf(image: Image): Pixels {
+  return { width: image.width, height: image.height, data: toUint8(image) };
+}
+
+export function imageOf({ width, height, data }: Pixels): Image {
+  return fromIntegers(data, width, height, 3);
+}
+
+/**
+ * The pairs in a folder. Known layouts: `NAME_HR.png` beside `NAME_LR.png` (Set5 and others as SelfExSR gives them,
+ * also one folder down as `image_SRF_4`), or the subfolders `HR` and `LR` (or GT, gt, hr, lr) with files of equal name,
+ * where the LR's may end in `x4`.
+ * @throws InputError for an unknown layout, and for pictures without a partner (the first ten are named)
+ */
+export function pairFiles(folder: string): PairFiles[] {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new InputError(`no folder ${folder}`);
+  const nested = join(folder, 'image_SRF_4');
+  if (existsSync(nested)) return pairFiles(nested);
+  const entries = readdirSync(folder);
+  const hrFolder = ['HR', 'hr', 'GT', 'gt'].find((n) => entries.includes(n));
+  const lrFolder = ['LR', 'lr', 'LQ', 'lq'].find((n) => entries.includes(n));
+  if (hrFolder !== undefined && lrFolder !== undefined) {
+    return match(folder, byStem(join(folder, hrFolder)), byStem(join(folder, lrFolder)));
+  }
+  const suffixed = (suffix: string): Map<string, string> => {
+    const files = [...byStem(folder, false)].filter(([stem]) => stem.endsWith(suffix));
+    return new Map(files.map(([stem, path]) => [stem.slice(0, -suffix.length), path]));
+  };
+  const [hr, lr] = [suffixed('_HR'), suffixed('_LR')];
+  if (hr.size === 0 && lr.size === 0) {
+    throw new InputError(
+      `${folder} holds no LR/HR pairs: expected NAME_HR and NAME_LR files, or subfolders HR and LR (or GT and LQ), ` +
+        `found ${entries.length === 0 ? 'nothing' : entries.slice(0, 5).join(', ')}`,
+    );
+  }
+  return match(folder, hr, lr);
+}
+
+/** Picture files by name without ending; names of LR files lose a trailing x4. */
+function byStem(folder: string, dropScale = true): Map<string, string> {
+  return new Map(
+    listImages(folder).map((path) => {
+      const stem = basename(path, extname(path));
+      return [dropScale ? stem.replace(/x4$/, '') : stem, path];
+    }),
+  );
+}
+
+function match(folder: string, hr: Map<string, string>, lr: Map<string, string>): PairFiles[] {
+  const alone = [
+    ...[...hr].filter(([name]) => !lr.has(name)).map(([, path]) => `${basename(path)} has no LR`),
+    ...[...lr].filter(([name]) => !hr.has(name)).map(([, path]) => `${basename(path)} has no HR`),
+  ];
+  if (alone.length > 0) {
+    const more = alone.length > 10 ? ` and ${alone.length - 10} more` : '';
+    throw new InputError(`${folder}: pictures without a partner: ${alone.slice(0, 10).join(', ')}${more}`);
+  }
+  return [...hr].map(([name, path]) => ({ name, hr: path, lr: lr.get(name)! }));
+}
+
+/**
+ * Reads one pair.
+ * @throws InputError if a file cannot be read or the HR is not exactly `scale` times the LR
+ */
+export async function readPair(files: PairFiles, scale = 4): Promise<Pair> {
+  const [lr, hr] = [pixelsOf(await readImage(files.lr)), pixelsOf(await readImage(files.hr))];
+  if (hr.width !== scale * lr.width || hr.height !== scale * lr.height) {
+    throw new InputError(
+      `${files.hr} is ${hr.width}x${hr.height}: expected ${scale} times its LR, ${scale * lr.width}x${scale * lr.height} ` +
+        `(${files.lr} is ${lr.width}x${lr.height})`,
+    );
+  }
+  return { name: files.name, lr, hr };
+}
+
+/** The real pairs of a folder (see `pairFiles`). */
+export function folderPairs(folder: string): PairSet {
+  const files = pairFiles(folder);
+  return {
+    description: `${files.length} pairs in ${basename(folder)}`,
+    size: files.length,
+    load: (index) => readPair(files[index]),
+    fingerprint: () => fingerprintOf(files.flatMap((f) => [f.lr, f.hr])),
+  };
+}
+
+/** SHA-256 over names and contents of files. */
+export function fingerprintOf(paths: readonly string[], ...settings: readonly unknown[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(settings));
+  for (const path of paths) hash.update(basename(path)).update(readFileSync(path));
+  return hash.digest('hex');
+}

@@ -1,0 +1,29 @@
+/** Where datasets live: the data root (MIMICSR_DATA, by default `data/` here), then the development material. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { InputError } from '../util/errors';
+
+/** Folders that may hold a dataset's folder, in the order in which they are searched. */
+export function dataRoots(): string[] {
+  const roots = [resolve(process.env.MIMICSR_DATA ?? 'data')];
+  if (process.env.MIMICSR_SHARED) roots.push(resolve(process.env.MIMICSR_SHARED, 'data', 'images'));
+  return roots;
+}
+
+/** The folder of the dataset `name`, or undefined where no root has it. */
+export function findDataset(name: string): string | undefined {
+  return dataRoots()
+    .map((root) => join(root, name))
+    .find((folder) => existsSync(folder));
+}
+
+/**
+ * A folder given by its path or, failing that, by a dataset's name.
+ * @throws InputError saying where it was looked for
+ */
+export function folderOf(pathOrName: string): string {
+  if (existsSync(pathOrName)) return pathOrName;
+  const found = findDataset(pathOrName);
+  if (found !== undefined) return found;
+  throw new InputError(`no folder or dataset '${pathOrName}': looked in ${[resolve('.'), ...dataRoots()].join(', ')}`);
+}

@@ -1,0 +1,76 @@
+/** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
+import { z } from 'zod';
+import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
+import { parseWith } from '../util/schema';
+
+const count = z.int().min(1);
+
+const recipeSchema = z.strictObject({
+  /** LR patch side, pixels; the HR patch is 4 times as large. */
+  patch: count.default(32),
+  batch: count.default(32),
+  /** Updates in all; also T_max of the cosine. */
+  iterations: count.default(200_000),
+  /** Learning rate at the start. */
+  rate: z.number().positive().default(1e-3),
+  /** Learning rate at the end (not in the paper; the official code's). */
+  minimumRate: z.number().min(0).default(1e-7),
+  /** Adam's decay of the first and second moments (the official code's; the paper says only Adam). */
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.9]),
+  epsilon: z.number().positive().default(1e-8),
+  /** Largest global gradient norm (official code: 0.01); null for no clipping. */
+  clip: z.number().positive().nullable().default(0.01),
+  seed: z.int().default(42),
+  /** Iterations between checkpoints (official code: 10,000). */
+  checkpointEvery: count.default(10_000),
+  /** Iterations between lines of the log. */
+  logEvery: count.default(100),
+});
+
+const dataSchema = z.discriminatedUnion('kind', [
+  /** Real pairs of a folder or of a dataset's name. */
+  z.strictObject({ kind: z.literal('pairs'), folder: z.string().min(1) }),
+  /** The simulated camera on a folder of photographs (or a dataset's name). */
+  z.strictObject({
+    kind: z.literal('camera'),
+    preset: z.enum(CAMERA_PRESET_NAMES),
+    photos: z.string().min(1),
+    seed: z.int().default(0),
+  }),
+  /** The simulated camera on drawn scenes: nothing needed. */
+  z.strictObject({
+    kind: z.literal('scenes'),
+    preset: z.enum(CAMERA_PRESET_NAMES),
+    count: count.default(64),
+    seed: z.int().default(0),
+  }),
+]);
+
+const trainingSchema = z.strictObject({
+  network: z.strictObject({
+    name: z.string(),
+    /** One of the family's official sizes; absent: the paper's. */
+    preset: z.string().optional(),
+  }),
+  process: z.strictObject({ name: z.string() }),
+  data: dataSchema,
+  recipe: recipeSchema.prefault({}),
+});
+
+/** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */
+export type Recipe = z.infer<typeof recipeSchema>;
+export type DataConfig = z.infer<typeof dataSchema>;
+export type TrainingConfig = z.infer<typeof trainingSchema>;
+export type TrainingSettings = z.input<typeof trainingSchema>;
+
+/**
+ * A complete, checked configuration; what is left out takes the paper's value.
+ * @throws InputError naming the key, what was expected and what was found
+ */
+export function trainingConfig(settings: unknown, source = 'training config'): TrainingConfig {
+  return parseWith<TrainingConfig>(trainingSchema, settings, source);
+}
+
+export function recipe(settings: unknown = {}): Recipe {
+  return parseWith<Recipe>(recipeSchema, settings, 'recipe');
+}

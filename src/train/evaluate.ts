@@ -1,0 +1,87 @@
+/** Scoring a network on a benchmark: every picture upscaled whole, PSNR and SSIM on RGB and on luma (crop 4). */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeImage } from '../image/file';
+import type { Image } from '../image/image';
+import { imresize } from '../image/resize';
+import type { FullReferenceProtocol } from '../metrics/metric';
+import { psnr } from '../metrics/psnr';
+import { ssim } from '../metrics/ssim';
+import type { SrNetwork } from '../networks/sr-network';
+import { upscale } from '../networks/upscale';
+import { silentProgress, type ProgressFactory } from '../util/progress';
+import { imageOf, type PairSet } from '../data/pairs';
+
+export const MEASURES = ['psnrY', 'ssimY', 'psnrRgb', 'ssimRgb'] as const;
+export type Measure = (typeof MEASURES)[number];
+/** PSNR in dB, SSIM in [-1,1]. */
+export type Scores = Record<Measure, number>;
+
+export interface Evaluation {
+  readonly images: readonly ({ readonly image: string } & Scores)[];
+  /** Mean over the images. */
+  readonly mean: Scores;
+}
+
+export interface EvaluateOptions {
+  /** Pixels left out on each side. Default 4, the paper's protocol. */
+  readonly crop?: number;
+  /** LR pixels of a tile; see `upscale`. */
+  readonly tile?: number;
+  /** Write each upscaled picture here as PNG. */
+  readonly saveTo?: string;
+  readonly progress?: ProgressFactory;
+}
+
+/** An upscaler: LR picture in, HR picture out. */
+export type Upscaler = (lr: Image, label: string) => Promise<Image>;
+
+/** The network as an upscaler. */
+export function networkUpscaler(network: SrNetwork, tile?: number): Upscaler {
+  return (lr, label) => upscale(network, lr, { label, ...(tile === undefined ? {} : { tile }) });
+}
+
+/** MATLAB-compatible bicubic, the baseline of every table. */
+export const bicubicUpscaler: Upscaler = (lr) => Promise.resolve(imresize(lr, 4));
+
+/** Scores an upscaler on every pair of a set. */
+export async function evaluate(
+  upscaler: Upscaler,
+  pairs: PairSet,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { crop = 4, saveTo } = options;
+  if (saveTo !== undefined) mkdirSync(saveTo, { recursive: true });
+  const progress = (options.progress ?? silentProgress)(`evaluate ${pairs.description}`, pairs.size);
+  const images: ({ image: string } & Scores)[] = [];
+  try {
+    for (let i = 0; i < pairs.size; i++) {
+      const pair = await pairs.load(i);
+      const sr = await upscaler(imageOf(pair.lr), pair.name);
+      if (saveTo !== undefined) await writeImage(join(saveTo, `${pair.name}.png`), sr);
+      const hr = imageOf(pair.hr);
+      images.push({ image: pair.name, ...scores(sr, hr, crop) });
+      progress.update(i + 1, pair.name);
+    }
+  } finally {
+    progress.stop();
+  }
+  const mean = Object.fromEntries(
+    MEASURES.map((m) => [m, images.reduce((sum, row) => sum + row[m], 0) / images.length]),
+  ) as Scores;
+  return { images, mean };
+}
+
+/** All four measures of one picture. */
+export function scores(sr: Image, hr: Image, crop: number): Scores {
+  const [y, rgb]: FullReferenceProtocol[] = [
+    { crop, y: true },
+    { crop, y: false },
+  ];
+  return {
+    psnrY: psnr(sr, hr, y),
+    ssimY: ssim(sr, hr, y),
+    psnrRgb: psnr(sr, hr, rgb),
+    ssimRgb: ssim(sr, hr, rgb),
+  };
+}

@@ -1,0 +1,234 @@
+/**
+ * A run: one execution of a training, as a folder.
+ *
+ *   config.json              the whole configuration and where it ran (engine, versions, commit, data checksum)
+ *   log.jsonl                one line every `logEvery` iterations
+ *   checkpoint.safetensors   the newest complete state; a run goes on from it
+ *   weights.safetensors      the SR network at that state, PyTorch names
+ *
+ * Running again with the same folder and configuration resumes; with another configuration it is refused.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { l1Process } from '../baselines/l1';
+import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
+import { PairLoader } from '../data/loader';
+import { folderPairs, type PairSet } from '../data/pairs';
+import { folderOf } from '../data/roots';
+import { startEngine } from '../engine/engines';
+import { createNetwork } from '../networks/networks';
+import type { SrNetwork } from '../networks/sr-network';
+import { InputError, unknownName } from '../util/errors';
+import { silentProgress, type ProgressFactory } from '../util/progress';
+import { versions } from '../util/versions';
+import { writeFileAtomic } from '../util/write-file';
+import { loadCheckpoint, saveCheckpoint, saveWeights } from './checkpoint';
+import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
+import type { TrainingProcess } from './process';
+import { Trainer, type StepReport } from './trainer';
+
+export interface RunOptions {
+  readonly progress?: ProgressFactory;
+  /** Ends the run after the current iteration, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Called after every iteration (live curves). */
+  readonly onStep?: (report: StepReport, network: SrNetwork) => void | Promise<void>;
+}
+
+export interface FinishedRun {
+  readonly folder: string;
+  readonly config: TrainingConfig;
+  /** Iterations done; fewer than asked for where the run was stopped. */
+  readonly step: number;
+  /** The trained network, in test mode. The caller disposes it. */
+  readonly network: SrNetwork;
+  /** Seconds per iteration of this execution. */
+  readonly secondsPerStep: number;
+}
+
+/**
+ * Trains until the recipe's last iteration, or resumes the run in `folder`. The engine that runs is used, else the best
+ * one starts.
+ * @throws InputError on a bad configuration, unusable data, or a folder that holds another run
+ * @throws DivergedError where a loss or gradient is not finite; the folder then holds the last checkpoint
+ */
+export async function train(
+  folder: string,
+  settings: TrainingSettings,
+  options: RunOptions = {},
+): Promise<FinishedRun> {
+  const config = trainingConfig(settings);
+  const engine = await startEngine();
+  const process = createProcess(config.process.name);
+  const pairs = openPairs(config.data);
+  const network = createNetwork(config.network.name, config.network.preset).initialise(config.recipe.seed);
+  const { patch, batch, seed, iterations } = config.recipe;
+  if (patch < network.minimumSize) {
+    throw new InputError(
+      `recipe: 'patch' is ${patch}: ${config.network.name} needs at least ${network.minimumSize} pixels a side`,
+    );
+  }
+  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale });
+  const trainer = new Trainer(network, process, loader, config.recipe);
+  const files = runFiles(folder);
+  try {
+    let step = 0;
+    if (existsSync(files.config)) {
+      refuseOtherRun(files.config, config);
+      if (existsSync(files.checkpoint)) step = loadCheckpoint(files.checkpoint, trainer);
+    } else {
+      const record = { ...config, engine, versions: versions(), data: config.data };
+      const provenance = {
+        pairs: pairs.description,
+        pairsSha256: pairs.fingerprint(),
+        parameters: network.parameterCount(),
+      };
+      writeFileAtomic(files.config, `${JSON.stringify({ ...record, provenance }, undefined, 2)}\n`);
+    }
+    const log = new RunLog(files.log, step);
+    const save = async (): Promise<void> => {
+      await saveCheckpoint(files.checkpoint, trainer, step);
+      saveWeights(files.weights, await network.stateDict(), {
+        network: config.network.name,
+        preset: config.network.preset ?? '',
+        process: process.name,
+        step: String(step),
+      });
+      log.flush();
+    };
+    const started = Date.now();
+    const first = step;
+    const progress = (options.progress ?? silentProgress)(
+      `train ${config.network.name} ${process.name}`,
+      iterations,
+    );
+    progress.update(step, '');
+    try {
+      while (step < iterations && !options.signal?.aborted) {
+        const report = await trainer.step(step + 1);
+        step++;
+        if (step % config.recipe.logEvery === 0 || step === iterations)
+          log.add(report, (Date.now() - started) / 1000);
+        progress.update(step, lossText(report));
+        await options.onStep?.(report, network);
+        if (step % config.recipe.checkpointEvery === 0) await save();
+      }
+    } finally {
+      progress.stop();
+    }
+    await save();
+    network.train(false);
+    const secondsPerStep = step > first ? (Date.now() - started) / 1000 / (step - first) : 0;
+    return { folder, config, step, network, secondsPerStep };
+  } catch (error) {
+    network.dispose();
+    throw error;
+  } finally {
+    trainer.dispose();
+    process.helper?.dispose();
+  }
+}
+
+/** The paths of a run's files. */
+export function runFiles(folder: string): Record<'config' | 'log' | 'checkpoint' | 'weights', string> {
+  return {
+    config: join(folder, 'config.json'),
+    log: join(folder, 'log.jsonl'),
+    checkpoint: join(folder, 'checkpoint.safetensors'),
+    weights: join(folder, 'weights.safetensors'),
+  };
+}
+
+/** The pair set that a data configuration names. */
+export function openPairs(data: DataConfig): PairSet {
+  switch (data.kind) {
+    case 'pairs':
+      return folderPairs(folderOf(data.folder));
+    case 'camera':
+      return cameraPairs(folderPhotos(folderOf(data.photos)), data.preset, data.seed);
+    case 'scenes':
+      return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed);
+  }
+}
+
+const PROCESSES: Record<string, () => TrainingProcess> = { l1: l1Process };
+export const PROCESS_NAMES = Object.keys(PROCESSES);
+
+function createProcess(name: string): TrainingProcess {
+  if (!PROCESS_NAMES.includes(name)) throw unknownName('training process', name, PROCESS_NAMES);
+  return PROCESSES[name]();
+}
+
+/** Checkpoint spacing and log spacing may change between executions; nothing that changes the weights may. */
+function refuseOtherRun(path: string, config: TrainingConfig): void {
+  const found = readRunConfig(path);
+  const comparable = ({ network, process, data, recipe }: TrainingConfig): Record<string, unknown> => ({
+    ...flat({ network, process, data, recipe: { ...recipe, checkpointEvery: 0, logEvery: 0 } }),
+  });
+  const [before, now] = [comparable(found), comparable(config)];
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
+    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
+  );
+  if (changed.length > 0) {
+    const list = changed
+      .map((k) => `${k} was ${JSON.stringify(before[k])}, is ${JSON.stringify(now[k])}`)
+      .join('; ');
+    throw new InputError(
+      `${path} belongs to another run (${list}): choose another folder, or the same settings to resume`,
+    );
+  }
+}
+
+/**
+ * The configuration of a run's config.json.
+ * @throws InputError if it is missing, not JSON or not a run's
+ */
+export function readRunConfig(path: string): TrainingConfig {
+  if (!existsSync(path)) throw new InputError(`no run here: ${path} is missing`);
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
+  }
+  const { network, process, data, recipe } = parsed;
+  return trainingConfig({ network, process, data, recipe }, path);
+}
+
+function flat(value: unknown, prefix = ''): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { [prefix]: value };
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([k, v]) => flat(v, prefix === '' ? k : `${prefix}.${k}`)),
+  ) as never;
+}
+
+function lossText({ loss, terms }: StepReport): string {
+  const names = Object.keys(terms);
+  const each = names.length > 1 ? ` (${names.map((n) => `${n} ${terms[n].toFixed(4)}`).join(', ')})` : '';
+  return `loss ${loss.toFixed(4)}${each}`;
+}
+
+/**
+ * log.jsonl, rewritten as a whole with each checkpoint so that it never runs ahead of the state: after a kill the lines
+ * behind the checkpoint are those of iterations that will be done again.
+ */
+class RunLog {
+  private readonly lines: string[];
+
+  constructor(
+    private readonly path: string,
+    step: number,
+  ) {
+    const old = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+    this.lines = old.filter((line) => (JSON.parse(line) as StepReport).step <= step);
+  }
+
+  add(report: StepReport, seconds: number): void {
+    this.lines.push(JSON.stringify({ ...report, seconds: Number(seconds.toFixed(3)) }));
+  }
+
+  flush(): void {
+    writeFileAtomic(this.path, this.lines.map((line) => `${line}\n`).join(''));
+  }
+}

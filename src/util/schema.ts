@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import { InputError, unknownName } from './errors';
+
+/**
+ * `value` checked by a zod schema (strict objects: unknown keys are errors).
+ * @param what names the value in messages: "recipe", "camera options", a file
+ * @throws InputError that names the first key at fault, what was expected and what was found
+ */
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  // A misspelt key also leaves the right one missing: the misspelling is the fault to name.
+  const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
+  if (issue.code === 'unrecognized_keys') {
+    const key = [...issue.path, issue.keys[0]].join('.');
+    throw unknownName(`key in ${what}`, key, keysAt(schema, issue.path));
+  }
+  const key = issue.path.length === 0 ? '' : ` key '${issue.path.join('.')}':`;
+  const found = JSON.stringify(at(value, issue.path)) ?? 'nothing';
+  throw new InputError(`${what}:${key} ${issue.message.replace(/^Invalid input: /, '')}, found ${found}`);
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+/** What this file needs to know of zod's schemas: objects have a shape, wrappers an inner type, unions options. */
+interface SchemaNode {
+  readonly shape?: Record<PropertyKey, SchemaNode>;
+  readonly def?: { readonly innerType?: SchemaNode; readonly options?: readonly SchemaNode[] };
+}
+
+/** The keys that an object may have at `path`. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let here: SchemaNode | undefined = schema as unknown as SchemaNode;
+  for (const key of path) here = here && shapeOf(here)[key];
+  return here === undefined ? [] : Object.keys(shapeOf(here));
+}
+
+function shapeOf(node: SchemaNode): Record<PropertyKey, SchemaNode> {
+  if (node.shape !== undefined) return node.shape;
+  if (node.def?.options !== undefined) return Object.assign({}, ...node.def.options.map(shapeOf)) as never;
+  return node.def?.innerType === undefined ? {} : shapeOf(node.def.innerType);
+}
