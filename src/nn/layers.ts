@@ -83,14 +83,9 @@ export class Linear extends Module {
   }
 
   forward<R extends tf.Rank>(x: tf.Tensor<R>): tf.Tensor<R> {
-    // A linear layer is a 1x1 convolution over a row of tokens: one kernel with the bias inside, on every engine.
-    const tokens = tf.reshape(x, [1, 1, -1, this.inputs]) as tf.Tensor4D;
-    const filter = tf.reshape(this.weight.value<tf.Tensor2D>(), [
-      1,
-      1,
-      this.inputs,
-      this.outputs,
-    ]) as tf.Tensor4D;
+    // A linear layer is a 1x1 convolution over an image of tokens: one kernel with the bias inside, on every engine.
+    const filter = tf.reshape<tf.Rank.R4>(this.weight.value(), [1, 1, this.inputs, this.outputs]);
+    const tokens = x.rank === 4 ? (x as tf.Tensor4D) : tf.reshape<tf.Rank.R4>(x, [1, 1, -1, this.inputs]);
     const y = conv2d(tokens, filter, this.bias?.value());
     return tf.reshape(y, [...x.shape.slice(0, -1), this.outputs] as tf.ShapeMap[R]);
   }

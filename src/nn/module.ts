@@ -14,6 +14,8 @@ export type StateDict = Map<string, { readonly shape: readonly number[]; readonl
 export abstract class Module {
   /** Training mode: batch statistics, stochastic depth. Set through `train`. */
   protected training = false;
+  /** Where a module that draws in training (stochastic depth) takes its randomness. Set through `train`. */
+  protected random?: Random;
   private readonly ownParameters = new Map<string, Parameter>();
   private readonly children = new Map<string, Module>();
 
@@ -57,10 +59,23 @@ export abstract class Module {
     return this;
   }
 
-  /** Switches this module and everything below it to training (true) or test mode (false). */
-  train(mode = true): this {
+  /** Every module below this one with its full key, in order, parents first. */
+  *namedModules(prefix = ''): Generator<[string, Module]> {
+    for (const [key, module] of this.children) {
+      yield [prefix + key, module];
+      yield* module.namedModules(`${prefix}${key}.`);
+    }
+  }
+
+  /**
+   * Switches this module and everything below it to training (true) or test mode (false).
+   * @param random what a training step draws, in the order of its forward pass; a trainer calls
+   *   `train(true, new Random(seed, 'network', step))` before each step, so that a resumed run draws the same
+   */
+  train(mode = true, random?: Random): this {
     this.training = mode;
-    for (const module of this.children.values()) module.train(mode);
+    this.random = random;
+    for (const module of this.children.values()) module.train(mode, random);
     return this;
   }
 

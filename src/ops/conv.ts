@@ -1,10 +1,11 @@
 /**
- * Convolutions in NHWC with bias and gradients: plain, dilated (whose gradients TensorFlow.js refuses) and depthwise.
- * Paddings are explicit and symmetric, as in PyTorch.
+ * Convolutions in NHWC with bias, activation and gradients: plain, dilated (whose gradients TensorFlow.js refuses) and
+ * depthwise. Paddings are explicit and symmetric, as in PyTorch.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { filterGradient, inputGradient, type Size4 } from '../engine/gaps/conv-gradients';
 import { channelSum } from './channel-sum';
+import { addMacs } from './mac-count';
 
 export interface ConvOptions {
   /** Default 1. */
@@ -13,10 +14,15 @@ export interface ConvOptions {
   readonly padding?: number | readonly [number, number];
   /** Distance between the taps of the filter. Default 1; with a dilation the stride must be 1. */
   readonly dilation?: number;
+  /** Applied to the sum of convolution and bias, in the same kernel. Default none. */
+  readonly activation?: Activation;
 }
 
+/** max(x, 0), or max(x, 0) + slope min(x, 0) with a slope > 0. */
+export type Activation = 'relu' | { readonly kind: 'leakyRelu'; readonly slope: number };
+
 /**
- * Cross-correlation plus bias.
+ * Cross-correlation plus bias, then the activation.
  * @param x [B, H, W, I]
  * @param filter [kh, kw, I, O]
  * @param bias [O], or undefined
@@ -32,8 +38,11 @@ export function conv2d(
   const dilation = options.dilation ?? 1;
   if (dilation > 1 && attrs.strides[0] > 1)
     throw new Error('conv2d: stride and dilation cannot both exceed 1');
-  const forward = (x: tf.Tensor, filter: tf.Tensor, bias?: tf.Tensor): tf.Tensor4D =>
-    runConvolution(bias === undefined ? 'Conv2D' : 'FusedConv2D', x, filter, bias, attrs);
+  const forward: Forward = (x, filter, bias) => {
+    const y = runConvolution(['Conv2D', 'FusedConv2D'], x, filter, bias, attrs, options.activation);
+    addMacs(y.size * filter.shape[0] * filter.shape[1] * filter.shape[2]);
+    return y;
+  };
   const at = {
     stride: attrs.strides,
     dilation: attrs.dilations,
@@ -51,11 +60,11 @@ export function conv2d(
         ? filterGradient(x, dy, filterShape, at)
         : tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, { ...shared, filterShape }),
   };
-  return withGradients(x, filter, bias, forward, gradients);
+  return withGradients(x, filter, bias, options.activation, forward, gradients);
 }
 
 /**
- * One filter a channel, plus bias (PyTorch's groups = C).
+ * One filter a channel, plus bias (PyTorch's groups = C), then the activation.
  * @param x [B, H, W, C]
  * @param filter [kh, kw, C, 1]
  * @param bias [C], or undefined
@@ -67,14 +76,12 @@ export function depthwiseConv2d(
   options: Omit<ConvOptions, 'dilation'> = {},
 ): tf.Tensor4D {
   const attrs = kernelAttributes(options);
-  const forward = (x: tf.Tensor, filter: tf.Tensor, bias?: tf.Tensor): tf.Tensor4D =>
-    runConvolution(
-      bias === undefined ? 'DepthwiseConv2dNative' : 'FusedDepthwiseConv2D',
-      x,
-      filter,
-      bias,
-      attrs,
-    );
+  const forward: Forward = (x, filter, bias) => {
+    const kernels = ['DepthwiseConv2dNative', 'FusedDepthwiseConv2D'] as const;
+    const y = runConvolution(kernels, x, filter, bias, attrs, options.activation);
+    addMacs(y.size * filter.shape[0] * filter.shape[1]);
+    return y;
+  };
   const { strides, pad, dilations, dimRoundingMode } = attrs;
   const shared = { strides, pad, dilations, dimRoundingMode };
   const gradients: ConvolutionGradients = {
@@ -83,7 +90,7 @@ export function depthwiseConv2d(
     filter: (x, dy, filterShape) =>
       tf.engine().runKernel('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { ...shared, filterShape }),
   };
-  return withGradients(x, filter, bias, forward, gradients);
+  return withGradients(x, filter, bias, options.activation, forward, gradients);
 }
 
 type KernelAttributes = {
@@ -110,19 +117,28 @@ function kernelAttributes({ stride = 1, padding = 0, dilation = 1 }: ConvOptions
   };
 }
 
+/** The kernel `plain`, or `fused` where there is a bias or an activation. */
 function runConvolution(
-  kernel: string,
+  [plain, fused]: readonly [plain: string, fused: string],
   x: tf.Tensor,
   filter: tf.Tensor,
   bias: tf.Tensor | undefined,
   attrs: KernelAttributes,
+  activation: Activation | undefined,
 ): tf.Tensor4D {
-  const inputs: tf.NamedTensorMap = bias === undefined ? { x, filter } : { x, filter, bias };
-  const extra = bias === undefined ? {} : { activation: 'linear', leakyreluAlpha: 0 };
-  return tf
-    .engine()
-    .runKernel(kernel, inputs, { ...attrs, ...extra } as unknown as tf.NamedAttrMap) as tf.Tensor4D;
+  const run = (kernel: string, inputs: tf.NamedTensorMap, extra: tf.NamedAttrMap): tf.Tensor4D =>
+    tf.engine().runKernel<tf.Tensor4D>(kernel, inputs, { ...attrs, ...extra });
+  if (bias === undefined && activation === undefined) return run(plain, { x, filter }, {});
+  return run(fused, bias === undefined ? { x, filter } : { x, filter, bias }, fusedAttributes(activation));
 }
+
+function fusedAttributes(activation: Activation | undefined): tf.NamedAttrMap {
+  if (activation === undefined) return { activation: 'linear', leakyreluAlpha: 0 };
+  if (activation === 'relu') return { activation: 'relu', leakyreluAlpha: 0 };
+  return { activation: 'leakyrelu', leakyreluAlpha: activation.slope };
+}
+
+type Forward = (x: tf.Tensor4D, filter: tf.Tensor4D, bias?: tf.Tensor1D) => tf.Tensor4D;
 
 interface ConvolutionGradients {
   input(dy: tf.Tensor4D, filter: tf.Tensor4D, inputShape: Size4): tf.Tensor | tf.Tensor[];
@@ -138,32 +154,49 @@ function withGradients(
   x: tf.Tensor4D,
   filter: tf.Tensor4D,
   bias: tf.Tensor1D | undefined,
-  forward: (x: tf.Tensor, filter: tf.Tensor, bias?: tf.Tensor) => tf.Tensor4D,
+  activation: Activation | undefined,
+  forward: Forward,
   gradients: ConvolutionGradients,
 ): tf.Tensor4D {
   if (isFrozen(filter) && (bias === undefined || isFrozen(bias))) {
-    const op = tf.customGrad((x) => ({
-      value: forward(x as tf.Tensor, filter, bias),
-      gradFunc: (dy: tf.Tensor) => gradients.input(dy as tf.Tensor4D, filter, (x as tf.Tensor4D).shape),
-    }));
-    return op(x) as tf.Tensor4D;
+    const op = tf.customGrad((x, save) => {
+      const value = forward(x as tf.Tensor4D, filter, bias);
+      if (activation !== undefined) (save as tf.GradSaveFunc)([value]);
+      return {
+        value,
+        gradFunc: (dy: tf.Tensor, [y]: tf.Tensor[]) =>
+          gradients.input(beforeActivation(dy, y, activation), filter, (x as tf.Tensor4D).shape),
+      };
+    });
+    return op(x);
   }
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
-    const [x, filter, bias] = args as tf.Tensor[];
-    save([x, filter]);
+    const [x, filter, bias] = args as unknown as [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D | undefined];
+    const value = forward(x, filter, bias);
+    save(activation === undefined ? [x, filter] : [x, filter, value]);
     return {
-      value: forward(x, filter, bias),
-      gradFunc: (dy: tf.Tensor, [x, filter]: tf.Tensor[]) => {
+      value,
+      gradFunc: (dy: tf.Tensor, [x, filter, y]: tf.Tensor[]) => {
+        const d = beforeActivation(dy, y, activation);
         const both = [
-          gradients.input(dy as tf.Tensor4D, filter as tf.Tensor4D, (x as tf.Tensor4D).shape),
-          gradients.filter(x as tf.Tensor4D, dy as tf.Tensor4D, (filter as tf.Tensor4D).shape),
+          gradients.input(d, filter as tf.Tensor4D, (x as tf.Tensor4D).shape),
+          gradients.filter(x as tf.Tensor4D, d, (filter as tf.Tensor4D).shape),
         ] as tf.Tensor[];
-        return bias === undefined ? both : [...both, channelSum(dy)];
+        return bias === undefined ? both : [...both, channelSum(d)];
       },
     };
   });
   return op(...(bias === undefined ? [x, filter] : [x, filter, bias]));
+}
+
+/**
+ * The gradient before the activation, from the one after it and the output y, which has the sign of the activation's
+ * input. At 0 the slope is the lower one, as in PyTorch.
+ */
+function beforeActivation(dy: tf.Tensor, y: tf.Tensor, activation: Activation | undefined): tf.Tensor4D {
+  if (activation === undefined) return dy as tf.Tensor4D;
+  return tf.mul(dy, tf.step(y, activation === 'relu' ? 0 : activation.slope));
 }
 
 function isFrozen(weight: tf.Tensor): boolean {
