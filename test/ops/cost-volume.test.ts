@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, it } from 'vitest';
+import { costVolume } from '../../src/ops/cost-volume';
+import { permute } from '../../src/nn/parameter';
+import { Random } from '../../src/util/random';
+import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
+import { expectClose, Golden } from '../golden';
+import { expectGradientOf } from '../gradients';
+import { NO_SHARED, SHARED } from '../shared';
+
+beforeAll(startTestEngine);
+
+describe.skipIf(SHARED === undefined)(
+  `Cost volume against its golden on ${TEST_ENGINE} (${NO_SHARED})`,
+  () => {
+    const golden =
+      SHARED === undefined ? undefined! : Golden.read('alignment', 'pwc-correlation.safetensors');
+    const expectGolden = (found: tf.Tensor, key: string): void => {
+      const { shape, data } = golden.get(key);
+      expectClose(found.dataSync(), permute(data, shape, [0, 2, 3, 1]), 1e-5, key);
+    };
+
+    it("equals PWC-Net's correlation in two sizes", async () => {
+      await leavesNoTensors(() => {
+        tf.tidy(() => {
+          for (const size of ['a', 'b']) {
+            const volume = costVolume(golden.image(`${size}.first`), golden.image(`${size}.second`), 4);
+            expectGolden(volume, `${size}.volume`);
+          }
+        });
+      });
+    });
+
+    it('has its gradients', async () => {
+      await leavesNoTensors(() => {
+        tf.tidy(() => {
+          const [dFirst, dSecond] = tf.grads((first, second) =>
+            costVolume(first as tf.Tensor4D, second as tf.Tensor4D, 4),
+          )([golden.image('a.first'), golden.image('a.second')], golden.image('a.cotangent'));
+          expectGolden(dFirst, 'a.grad_first');
+          expectGolden(dSecond, 'a.grad_second');
+        });
+      });
+    });
+  },
+);
+
+describe(`Cost volume on ${TEST_ENGINE}`, () => {
+  it('has the gradient of finite differences at another radius', () => {
+    tf.tidy(() => {
+      const random = new Random(3, 'cost volume');
+      const map = (): tf.Tensor4D =>
+        tf.tensor4d(
+          Float32Array.from({ length: 2 * 3 * 4 * 2 }, () => random.uniform(-1, 1)),
+          [2, 3, 4, 2],
+        );
+      expectGradientOf((a, b) => costVolume(a as tf.Tensor4D, b as tf.Tensor4D, 2), [map(), map()]);
+    });
+  });
+});
