@@ -1,5 +1,5 @@
 /** Pairs made by the simulated camera from photographs, or from drawn scenes where there are none. */
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import { listImages, readImage } from '../image/file';
 import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
@@ -23,11 +23,19 @@ export interface PhotoSource {
 /** Every picture of a folder. */
 export function folderPhotos(folder: string): PhotoSource {
   const files = listImages(folder);
+  return filePhotos(files, `${files.length} photographs of ${basename(folder)}`);
+}
+
+/** These pictures. */
+export function filePhotos(files: readonly string[], description: string): PhotoSource {
   return {
-    description: `${files.length} photographs of ${basename(folder)}`,
+    description,
     size: files.length,
     files,
-    load: async (index) => ({ name: basename(files[index]), image: await readImage(files[index]) }),
+    load: async (index) => ({
+      name: basename(files[index], extname(files[index])),
+      image: await readImage(files[index]),
+    }),
   };
 }
 

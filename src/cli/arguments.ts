@@ -1,0 +1,28 @@
+/** Parsers of command-line values; each says what it expected. */
+import { InputError } from '../util/errors';
+
+/** A whole number, 1 or more. */
+export function count(flag: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1)
+      throw new InputError(`${flag} ${text}: expected a whole number above 0`);
+    return value;
+  };
+}
+
+/** Any number. */
+export function number(flag: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value))
+      throw new InputError(`${flag} ${text}: expected a number`);
+    return value;
+  };
+}
+
+/** The engine flag that commands share. */
+export const ENGINE_FLAG = [
+  '--engine <name>',
+  'tensor engine: torch, node-gpu, node, webgpu, wasm, cpu',
+] as const;

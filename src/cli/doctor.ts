@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { Command } from 'commander';
+import { dataRoots, findDataset } from '../data/roots';
+import { probeEngines } from '../engine/engines';
+import { versions } from '../util/versions';
+import { print, printJson, table } from './output';
+
+const DATASETS = [
+  'Set5',
+  'Set14',
+  'BSD100',
+  'Urban100',
+  'Manga109',
+  'DIV2KRK',
+  'BSDS500-train',
+  'RealSR',
+  'SR-RAW',
+];
+
+/** `mimicsr doctor`: what runs here, and what is missing with the reason. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('Show engines (with the reason where one is missing), datasets found and versions.')
+    .option('--json', 'machine-readable output')
+    .addHelpText('after', '\nExample:\n  mimicsr doctor --json')
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const engines = await probeEngines();
+      const report = {
+        versions: versions(),
+        machine: { cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30) },
+        engines,
+        chosen: engines.find((e) => e.available)?.name,
+        dataRoots: dataRoots().map((path) => ({ path, exists: existsSync(path) })),
+        datasets: DATASETS.map((name) => ({ name, folder: findDataset(name) ?? null })),
+      };
+      if (json) {
+        printJson(report);
+        return;
+      }
+      const v = report.versions;
+      print(`mimicsr ${v.mimicsr} (commit ${v.commit}), Node ${v.node}, ${v.platform}`);
+      print(`${report.machine.cores} cores, ${report.machine.memoryGiB} GiB of memory\n`);
+      const mark = (e: (typeof engines)[number]): string =>
+        e.name === report.chosen ? 'chosen' : e.available ? 'found' : 'missing';
+      print(
+        table(
+          ['engine', 'state', '', ''],
+          engines.map((e) => [e.name, mark(e), '', e.detail]),
+        ).replace(/ +$/gm, ''),
+      );
+      print('');
+      print(
+        `data roots: ${report.dataRoots.map((r) => `${r.path}${r.exists ? '' : ' (missing)'}`).join(', ')}`,
+      );
+      for (const d of report.datasets) print(`  ${d.name.padEnd(14)} ${d.folder ?? 'not found'}`);
+    });
+}

@@ -1,0 +1,71 @@
+import { Command } from 'commander';
+import { folderPairs } from '../data/pairs';
+import { folderOf } from '../data/roots';
+import { startEngine } from '../engine/engines';
+import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
+import { InputError } from '../util/errors';
+import { versions } from '../util/versions';
+import { count, ENGINE_FLAG, number } from './arguments';
+import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
+import { note, print, printJson, progress, table } from './output';
+
+interface Flags extends NetworkFlags {
+  readonly benchmark: string[];
+  readonly bicubic?: boolean;
+  readonly crop: number;
+  readonly tile?: number;
+  readonly save?: string;
+  readonly json?: boolean;
+  readonly engine?: string;
+}
+
+/** `mimicsr evaluate`: PSNR and SSIM of a run or of weights on benchmarks. */
+export function evaluateCommand(): Command {
+  return addNetworkOptions(new Command('evaluate'))
+    .description('Score a run or weights on benchmarks: PSNR and SSIM on luma and on RGB.')
+    .option('--bicubic', 'score bicubic interpolation instead of a network')
+    .requiredOption('--benchmark <name...>', 'datasets by name (Set5, …) or folders of pairs')
+    .option('--crop <n>', 'pixels left out on each side', number('--crop'), 4)
+    .option('--tile <n>', 'LR pixels of a tile for large pictures', count('--tile'))
+    .option('--save <folder>', 'write the upscaled pictures there')
+    .option('--json', 'machine-readable output')
+    .option(...ENGINE_FLAG)
+    .addHelpText('after', '\nExample:\n  mimicsr evaluate --run runs/first --benchmark Set5 Set14 --json')
+    .action(async (flags: Flags) => {
+      if (!Number.isInteger(flags.crop) || flags.crop < 0)
+        throw new InputError(`--crop ${flags.crop}: expected 0 or more`);
+      const sets = flags.benchmark.map((name) => ({ name, pairs: folderPairs(folderOf(name)) }));
+      if (flags.bicubic && (flags.run !== undefined || flags.weights !== undefined)) {
+        throw new InputError('--bicubic goes without --run and --weights');
+      }
+      const engine = flags.bicubic ? undefined : await startEngine(flags.engine);
+      if (engine !== undefined) note(`engine ${engine.name}: ${engine.detail}`);
+      const network = flags.bicubic ? undefined : openNetwork(flags);
+      const upscaler = network === undefined ? bicubicUpscaler : networkUpscaler(network, flags.tile);
+      const results: Record<string, Evaluation> = {};
+      try {
+        for (const { name, pairs } of sets) {
+          const saveTo = flags.save === undefined ? {} : { saveTo: flags.save };
+          results[name] = await evaluate(upscaler, pairs, { crop: flags.crop, progress, ...saveTo });
+        }
+      } finally {
+        network?.dispose();
+      }
+      if (flags.json) {
+        printJson({
+          protocol: { crop: flags.crop },
+          engine: engine ?? null,
+          versions: versions(),
+          benchmarks: results,
+        });
+        return;
+      }
+      for (const [name, { images, mean }] of Object.entries(results)) {
+        const cells = (row: Evaluation['mean']): string[] =>
+          MEASURES.map((m) => row[m].toFixed(m.startsWith('psnr') ? 2 : 4));
+        const header = [name, 'PSNR-Y', 'SSIM-Y', 'PSNR-RGB', 'SSIM-RGB'];
+        print(table(header, [...images.map((row) => [row.image, ...cells(row)]), ['mean', ...cells(mean)]]));
+        print(`crop ${flags.crop}\n`);
+      }
+    });
+}

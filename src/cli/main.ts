@@ -1,0 +1,39 @@
+/** The `mimicsr` command. Exit code 0: done; 2: an input that the user can mend; 1: anything else; 130/143: interrupted. */
+import { Command, CommanderError } from 'commander';
+import { InputError } from '../util/errors';
+import { versions } from '../util/versions';
+import { doctorCommand } from './doctor';
+import { evaluateCommand } from './evaluate';
+import { note } from './output';
+import { quickstartCommand } from './quickstart';
+import { trainCommand } from './train';
+import { upscaleCommand } from './upscale';
+
+export function program(): Command {
+  const root = new Command('mimicsr')
+    .description('Train super-resolution networks on misaligned real-world LR/HR pairs.')
+    .version(versions().mimicsr)
+    .showHelpAfterError('(mimicsr COMMAND --help shows the options and an example)');
+  for (const command of [quickstartCommand, trainCommand, evaluateCommand, upscaleCommand, doctorCommand]) {
+    root.addCommand(command());
+  }
+  return root;
+}
+
+/** Runs the command line; sets the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const root = program();
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  try {
+    await root.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else if (error instanceof InputError) {
+      note(`mimicsr: ${error.message}`);
+      process.exitCode = 2;
+    } else {
+      note(`mimicsr: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      process.exitCode = 1;
+    }
+  }
+}

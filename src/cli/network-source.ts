@@ -1,0 +1,46 @@
+/** The network that a command works with: a run's, or weights from a file. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { createNetwork, NETWORK_NAMES } from '../networks/networks';
+import type { SrNetwork } from '../networks/sr-network';
+import { readRunConfig, runFiles } from '../train/run';
+import { InputError } from '../util/errors';
+import { readWeights } from '../weights/load';
+
+export interface NetworkFlags {
+  readonly run?: string;
+  readonly weights?: string;
+  readonly network?: string;
+  readonly preset?: string;
+}
+
+export function addNetworkOptions(command: Command): Command {
+  return command
+    .option('--run <folder>', 'run folder of mimicsr train')
+    .option('--weights <file>', 'weights: .safetensors, .pth or .pt (with --network)')
+    .option('--network <name>', `network of the weights: ${NETWORK_NAMES.join(', ')}`)
+    .option('--preset <name>', "size of the network (default: the paper's)");
+}
+
+/**
+ * Builds the network and loads its weights; test mode. An engine must be running.
+ * @throws InputError for flags that do not fit together, and for weights that do not fit the network
+ */
+export function openNetwork({ run, weights, network, preset }: NetworkFlags): SrNetwork {
+  if ((run === undefined) === (weights === undefined)) {
+    throw new InputError('give either --run FOLDER or --weights FILE with --network NAME');
+  }
+  if (run !== undefined) {
+    const files = runFiles(run);
+    const config = readRunConfig(files.config);
+    if (!existsSync(files.weights))
+      throw new InputError(`${run} has no ${files.weights} yet: the run wrote no checkpoint`);
+    return createNetwork(config.network.name, config.network.preset).loadStateDict(
+      readWeights(files.weights),
+      files.weights,
+    );
+  }
+  if (network === undefined)
+    throw new InputError(`--weights needs --network, one of ${NETWORK_NAMES.join(', ')}`);
+  return createNetwork(network, preset).loadStateDict(readWeights(weights!), weights);
+}

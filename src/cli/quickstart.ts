@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { cameraPairs, filePhotos, scenePhotos } from '../data/camera-pairs';
+import { folderPairs, imageOf, pairFiles, type PairSet } from '../data/pairs';
+import { findDataset } from '../data/roots';
+import { startEngine } from '../engine/engines';
+import { writeImage } from '../image/file';
+import { cropImage, type Image } from '../image/image';
+import { busiestSquare, montage, type Panel } from '../image/montage';
+import { imresize } from '../image/resize';
+import type { TrainingSettings } from '../train/config';
+import { bicubicUpscaler, evaluate, networkUpscaler, scores } from '../train/evaluate';
+import { train } from '../train/run';
+import type { SrNetwork } from '../networks/sr-network';
+import { count, ENGINE_FLAG, number } from './arguments';
+import { interruptSignal, note, print, progress, table } from './output';
+
+const PHOTOGRAPHS = 'BSDS500-train';
+const BENCHMARK = 'Set5';
+/** Seed of the held-out scenes; the training scenes take the recipe's data seed, 0. */
+const HELD_OUT_SEED = 1_000_003;
+
+interface Flags {
+  readonly iterations: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly engine?: string;
+}
+
+/** `mimicsr quickstart`: from nothing to a trained network and a picture to look at. */
+export function quickstartCommand(): Command {
+  return new Command('quickstart')
+    .description(
+      'Train SeeMoRe with L1 on aligned simulated pairs, score it against bicubic, write a comparison picture.',
+    )
+    .option('--iterations <n>', 'updates', count('--iterations'), 300)
+    .option('--seed <n>', 'seed', number('--seed'), 42)
+    .option('--out <folder>', 'run folder; the same folder again resumes', join('runs', 'quickstart'))
+    .option(...ENGINE_FLAG)
+    .addHelpText('after', '\nExample:\n  mimicsr quickstart --iterations 1000 --out runs/longer')
+    .action(async ({ iterations, seed, out, engine: pinned }: Flags) => {
+      const engine = await startEngine(pinned);
+      note(`engine ${engine.name}: ${engine.detail}`);
+      const photographs = findDataset(PHOTOGRAPHS);
+      const settings: TrainingSettings = {
+        network: { name: 'seemore' },
+        process: { name: 'l1' },
+        data:
+          photographs === undefined
+            ? { kind: 'scenes', preset: 'aligned' }
+            : { kind: 'camera', preset: 'aligned', photos: PHOTOGRAPHS },
+        recipe: { batch: 8, iterations, seed, checkpointEvery: 50, logEvery: 10 },
+      };
+      note(`training on ${photographs ?? 'drawn scenes (no photographs found: see mimicsr doctor)'}`);
+      const run = await train(out, settings, { progress, signal: interruptSignal() });
+      if (run.step < iterations) {
+        note(`stopped after ${run.step} of ${iterations} iterations; the same command goes on from here`);
+        run.network.dispose();
+        return;
+      }
+      await report(run.network, out);
+      run.network.dispose();
+    });
+}
+
+/** Table against bicubic on every test set at hand, and the comparison picture. */
+async function report(network: SrNetwork, out: string): Promise<void> {
+  const sets = testSets();
+  const rows: string[][] = [];
+  for (const [name, pairs] of Object.entries(sets)) {
+    for (const [method, upscaler] of [
+      ['bicubic', bicubicUpscaler],
+      ['SeeMoRe', networkUpscaler(network)],
+    ] as const) {
+      const { mean } = await evaluate(upscaler, pairs, { progress });
+      rows.push([
+        `${name}: ${method}`,
+        mean.psnrY.toFixed(2),
+        mean.ssimY.toFixed(4),
+        mean.psnrRgb.toFixed(2),
+      ]);
+    }
+  }
+  print(table(['x4, crop 4', 'PSNR-Y', 'SSIM-Y', 'PSNR-RGB'], rows));
+  const path = join(out, 'comparison.png');
+  await writeImage(path, await comparison(network, Object.values(sets)[0], 3));
+  print(`\nleft to right: LR, bicubic, SeeMoRe, HR: ${path}`);
+}
+
+/** The test pictures through the camera of the training, and the benchmark's own LR (MATLAB bicubic) where it is. */
+function testSets(): Record<string, PairSet> {
+  const folder = findDataset(BENCHMARK);
+  if (folder === undefined)
+    return { 'held-out scenes': cameraPairs(scenePhotos(5, HELD_OUT_SEED), 'aligned', HELD_OUT_SEED) };
+  const photos = filePhotos(
+    pairFiles(folder).map((f) => f.hr),
+    `${BENCHMARK} photographs`,
+  );
+  return {
+    [`${BENCHMARK}, aligned camera`]: cameraPairs(photos, 'aligned', HELD_OUT_SEED),
+    [`${BENCHMARK}, bicubic LR`]: folderPairs(folder),
+  };
+}
+
+/** Rows of LR, bicubic, SR and HR at the busiest part of the first `count` pictures, with their PSNR. */
+async function comparison(network: SrNetwork, pairs: PairSet, count: number): Promise<Image> {
+  const side = 160;
+  const rows: Panel[][] = [];
+  for (let i = 0; i < Math.min(count, pairs.size); i++) {
+    const pair = await pairs.load(i);
+    const [lr, hr] = [imageOf(pair.lr), imageOf(pair.hr)];
+    const { left, top } = busiestSquare(hr, side);
+    const part = (image: Image): Image => cropImage(image, left, top, side, side);
+    const panel = (name: string, image: Image): Panel => ({
+      image: part(image),
+      caption: `${name} ${scores(image, hr, 4).psnrY.toFixed(2)} dB`,
+    });
+    const sr = await networkUpscaler(network)(lr, pair.name);
+    rows.push([
+      { image: part(enlarge(lr)), caption: `LR, ${pair.name}` },
+      panel('bicubic', imresize(lr, 4)),
+      panel('SeeMoRe', sr),
+      { image: part(hr), caption: 'HR' },
+    ]);
+  }
+  return montage(rows, 2);
+}
+
+/** Each pixel four by four times. */
+function enlarge(lr: Image): Image {
+  const [width, height] = [lr.width * 4, lr.height * 4];
+  const data = new Float32Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = ((y >> 2) * lr.width + (x >> 2)) * 3;
+      data.set(lr.data.subarray(from, from + 3), (y * width + x) * 3);
+    }
+  }
+  return { width, height, channels: 3, data };
+}

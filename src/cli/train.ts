@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
+import { startEngine } from '../engine/engines';
+import { NETWORK_NAMES } from '../networks/networks';
+import type { TrainingSettings } from '../train/config';
+import { PROCESS_NAMES, train } from '../train/run';
+import { InputError } from '../util/errors';
+import { count, ENGINE_FLAG, number } from './arguments';
+import { interruptSignal, note, print, progress } from './output';
+
+interface Flags {
+  readonly config?: string;
+  readonly network?: string;
+  readonly preset?: string;
+  readonly process?: string;
+  readonly pairs?: string;
+  readonly photos?: string;
+  readonly camera?: string;
+  readonly out?: string;
+  readonly engine?: string;
+  readonly [recipe: string]: unknown;
+}
+
+const RECIPE_FLAGS = ['patch', 'batch', 'iterations', 'rate', 'seed', 'checkpointEvery', 'logEvery'] as const;
+
+/** `mimicsr train`: one training, into a run folder; the same command again resumes it. */
+export function trainCommand(): Command {
+  return new Command('train')
+    .description('Train an SR network. The same command again resumes an unfinished run.')
+    .option('--config <file>', 'JSON file with network, process, data and recipe; flags override it')
+    .option('--network <name>', `SR network: ${NETWORK_NAMES.join(', ')} (default: seemore)`)
+    .option('--preset <name>', "size of the network (default: the paper's)")
+    .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
+    .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
+    .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
+    .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
+    .option('--iterations <n>', 'updates in all', count('--iterations'))
+    .option('--batch <n>', 'patches an update', count('--batch'))
+    .option('--patch <n>', 'LR patch side, pixels', count('--patch'))
+    .option('--rate <x>', 'learning rate at the start', number('--rate'))
+    .option('--seed <n>', 'seed of weights, order and crops', number('--seed'))
+    .option('--checkpoint-every <n>', 'iterations between checkpoints', count('--checkpoint-every'))
+    .option('--log-every <n>', 'iterations between lines of the log', count('--log-every'))
+    .option('--out <folder>', 'run folder (default: runs/NETWORK-PROCESS-SEED)')
+    .option(...ENGINE_FLAG)
+    .addHelpText(
+      'after',
+      '\nExample:\n  mimicsr train --network seemore --process l1 --photos scenes --camera aligned \\\n' +
+        '    --iterations 500 --batch 8 --out runs/first',
+    )
+    .action(async (flags: Flags) => {
+      const settings = settingsOf(flags);
+      const { name: process } = settings.process;
+      const folder =
+        flags.out ?? join('runs', `${settings.network.name}-${process}-${settings.recipe?.seed ?? 42}`);
+      const engine = await startEngine(flags.engine);
+      note(`engine ${engine.name}: ${engine.detail}`);
+      const run = await train(folder, settings, { progress, signal: interruptSignal() });
+      run.network.dispose();
+      const { iterations } = run.config.recipe;
+      const speed = run.secondsPerStep > 0 ? `, ${run.secondsPerStep.toFixed(3)} s an iteration` : '';
+      print(`${run.step} of ${iterations} iterations${speed}; run folder ${folder}`);
+      if (run.step < iterations) print('the same command goes on from here');
+    });
+}
+
+function settingsOf(flags: Flags): TrainingSettings {
+  const base = flags.config === undefined ? {} : readConfig(flags.config);
+  const recipe: Record<string, unknown> = { ...base.recipe };
+  for (const key of RECIPE_FLAGS) if (flags[key] !== undefined) recipe[key] = flags[key];
+  const network = { name: 'seemore', ...base.network };
+  if (flags.network !== undefined) network.name = flags.network;
+  if (flags.preset !== undefined) network.preset = flags.preset;
+  return {
+    ...base,
+    network,
+    process: flags.process === undefined ? (base.process ?? { name: 'l1' }) : { name: flags.process },
+    data: dataOf(flags) ?? base.data ?? missingData(),
+    recipe,
+  };
+}
+
+function dataOf({ pairs, photos, camera }: Flags): TrainingSettings['data'] | undefined {
+  if (pairs !== undefined && (photos !== undefined || camera !== undefined)) {
+    throw new InputError('--pairs are real pairs: they go without --photos and --camera');
+  }
+  if (pairs !== undefined) return { kind: 'pairs', folder: pairs };
+  if (photos === undefined && camera === undefined) return undefined;
+  const preset = (camera ?? 'realsr-like') as 'aligned'; // the schema checks the name
+  return photos === undefined || photos === 'scenes'
+    ? { kind: 'scenes', preset }
+    : { kind: 'camera', preset, photos };
+}
+
+function missingData(): never {
+  throw new InputError(
+    'nothing to train on: give --pairs FOLDER, or --photos FOLDER (or scenes) with --camera PRESET',
+  );
+}
+
+function readConfig(
+  path: string,
+): Partial<TrainingSettings> & { network?: { name?: string; preset?: string } } {
+  if (!existsSync(path)) throw new InputError(`no config file ${path}`);
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as never;
+  } catch (error) {
+    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
+  }
+}

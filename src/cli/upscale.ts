@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { Command } from 'commander';
+import { startEngine } from '../engine/engines';
+import { readImage, writeImage } from '../image/file';
+import { upscale } from '../networks/upscale';
+import { InputError } from '../util/errors';
+import { count, ENGINE_FLAG } from './arguments';
+import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
+import type { Progress } from '../util/progress';
+import { note, print, progress } from './output';
+
+interface Flags extends NetworkFlags {
+  readonly out: string;
+  readonly tile: number;
+  readonly engine?: string;
+}
+
+/** `mimicsr upscale`: pictures in, pictures of 4 times the size out. A picture that fails does not stop the others. */
+export function upscaleCommand(): Command {
+  return addNetworkOptions(new Command('upscale'))
+    .description('Upscale pictures, in tiles where they are large.')
+    .argument('<image...>', 'PNG, JPEG, WebP or TIFF files')
+    .option('--out <folder>', 'where NAME_x4.png goes', '.')
+    .option('--tile <n>', 'LR pixels of a tile; less needs less memory', count('--tile'), 256)
+    .option(...ENGINE_FLAG)
+    .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
+    .action(async (images: string[], flags: Flags) => {
+      const engine = await startEngine(flags.engine);
+      note(`engine ${engine.name}: ${engine.detail}`);
+      const network = openNetwork(flags);
+      mkdirSync(flags.out, { recursive: true });
+      const failed: string[] = [];
+      for (const path of images) {
+        const target = join(flags.out, `${basename(path, extname(path))}_x${network.scale}.png`);
+        let bar: Progress | undefined;
+        const onTile = (done: number, total: number): void => {
+          bar ??= progress(basename(path), total);
+          bar.update(done, 'tiles');
+        };
+        try {
+          const sr = await upscale(network, await readImage(path), { tile: flags.tile, label: path, onTile });
+          await writeImage(target, sr);
+          print(target);
+        } catch (error) {
+          if (!(error instanceof InputError)) throw error;
+          failed.push(error.message);
+        } finally {
+          bar?.stop();
+        }
+      }
+      network.dispose();
+      if (failed.length > 0) throw new InputError(failed.join('\nmimicsr: '));
+    });
+}

@@ -1,0 +1,72 @@
+/** Pictures side by side with captions, for looking at: the comparison images that commands write. */
+import sharp from 'sharp';
+import { InputError } from '../util/errors';
+import { cropImage, type Image } from './image';
+import { fromIntegers, toUint8 } from './quantise';
+
+export interface Panel {
+  /** RGB in [0,1]. All panels of a montage have the same size. */
+  readonly image: Image;
+  readonly caption: string;
+}
+
+const GAP = 8;
+const CAPTION = 22;
+
+/**
+ * A grid of panels on white, captions below each.
+ * @param rows panels, row by row
+ * @param zoom every pixel becomes zoom x zoom
+ */
+export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Promise<Image> {
+  const first = rows[0]?.[0];
+  if (first === undefined) throw new InputError('a montage needs at least one picture');
+  const [width, height] = [first.image.width * zoom, first.image.height * zoom];
+  const columns = Math.max(...rows.map((row) => row.length));
+  const size = { width: GAP + columns * (width + GAP), height: GAP + rows.length * (height + CAPTION + GAP) };
+  const overlays: sharp.OverlayOptions[] = [];
+  const captions: string[] = [];
+  for (const [r, row] of rows.entries()) {
+    for (const [c, { image, caption }] of row.entries()) {
+      const left = GAP + c * (width + GAP);
+      const top = GAP + r * (height + CAPTION + GAP);
+      const raw = { width: image.width, height: image.height, channels: 3 as const };
+      const enlarged = await sharp(toUint8(image), { raw })
+        .resize(width, height, { kernel: 'nearest' })
+        .png()
+        .toBuffer();
+      overlays.push({ input: enlarged, left, top });
+      captions.push(`<text x="${left + width / 2}" y="${top + height + 16}">${escapeXml(caption)}</text>`);
+    }
+  }
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" font-family="sans-serif" ` +
+    `font-size="14" text-anchor="middle">${captions.join('')}</svg>`;
+  const { data } = await sharp({ create: { ...size, channels: 3, background: 'white' } })
+    .composite([...overlays, { input: Buffer.from(svg) }])
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return fromIntegers(new Uint8Array(data), size.width, size.height, 3);
+}
+
+/** The `side` x `side` square with the most detail (mean absolute difference of neighbours), on a grid of side / 4. */
+export function busiestSquare(image: Image, side: number): { readonly left: number; readonly top: number } {
+  const size = Math.min(side, image.width, image.height);
+  let best = { left: 0, top: 0 };
+  let most = -1;
+  const stride = Math.max(1, Math.floor(size / 4));
+  for (let top = 0; top + size <= image.height; top += stride) {
+    for (let left = 0; left + size <= image.width; left += stride) {
+      const { data } = cropImage(image, left, top, size, size);
+      let detail = 0;
+      for (let i = 3; i < data.length; i++) detail += Math.abs(data[i] - data[i - 3]);
+      if (detail > most) [most, best] = [detail, { left, top }];
+    }
+  }
+  return best;
+}
+
+function escapeXml(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+}
