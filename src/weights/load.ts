@@ -41,10 +41,10 @@ export function parseWeights(bytes: Uint8Array, label: string, key?: string): Ma
 /** The values as float32, none of them NaN or infinite. */
 function finite(tensor: StoredTensor, name: string, label: string): Float32Array {
   const data = toFloat32(tensor);
-  const at = data.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) {
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i])) continue;
     throw new InputError(
-      `${label}: tensor ${quoted(name)}: expected finite weights, found ${data[at]} at index ${at} of ${data.length}`,
+      `${label}: tensor ${quoted(name)}: expected finite weights, found ${data[i]} at index ${i} of ${data.length}`,
     );
   }
   return data;

@@ -267,7 +267,7 @@ class Machine {
     const full = `${module}.${name}`;
     if (!this.host.globals.has(full)) {
       this.fail(
-        `refuses global ${quoted(full)}: a file of weights needs no code beyond PyTorch's own tensors`,
+        `refuses global ${quoted(full)}: a file of weights needs no code beyond PyTorch's tensors (save the state dict, not the module)`,
       );
     }
     this.allowance.charge(LIST);

@@ -30,7 +30,7 @@ export interface SafetensorsFile {
 }
 
 // Far above any network's needs; with them the objects made for a header stay within a few times the file's size.
-const MAX_HEADER_BYTES = 100_000_000; // the format's own limit
+const MAX_HEADER_BYTES = 16 * 2 ** 20; // the format itself allows 100 MB
 const MAX_TENSORS = 65_536;
 const MAX_RANK = 64; // PyTorch's own limit
 

@@ -124,11 +124,13 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
     case 'F32':
       return tensor.data;
     case 'F16':
-      return Float32Array.from(tensor.data, halfToNumber);
+      return halfToFloat32(tensor.data);
     case 'BF16': {
       // A bfloat16 is the upper half of a float32.
-      const bits = Uint32Array.from(tensor.data, (b) => b << 16);
-      return new Float32Array(bits.buffer);
+      const out = new Float32Array(tensor.data.length);
+      const bits = new Uint32Array(out.buffer);
+      for (let i = 0; i < bits.length; i++) bits[i] = tensor.data[i] << 16;
+      return out;
     }
     case 'I64': {
       const out = new Float32Array(tensor.data.length);
@@ -146,14 +148,19 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
   }
 }
 
-/** The value of an IEEE 754 half-precision bit pattern. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+/** The values of IEEE 754 half-precision bit patterns (1 sign bit, 5 exponent bits of bias 15, 10 fraction bits). */
+function halfToFloat32(half: Uint16Array): Float32Array {
+  const out = new Float32Array(half.length);
+  const bits = new Uint32Array(out.buffer);
+  for (let i = 0; i < half.length; i++) {
+    const sign = half[i] & 0x8000;
+    const exponent = half[i] & 0x7c00;
+    const fraction = half[i] & 0x3ff;
+    if (exponent === 0) out[i] = (sign ? -1 : 1) * fraction * 2 ** -24;
+    else if (exponent === 0x7c00) bits[i] = (sign << 16) | 0x7f800000 | (fraction << 13);
+    else bits[i] = (sign << 16) | (((exponent | fraction) << 13) + ((127 - 15) << 23));
+  }
+  return out;
 }
 
 /** A name from a file as a message shows it: in quotes, without control characters, the middle left out if long. */
