@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { conv2d, depthwiseConv2d, type ConvOptions } from '../ops/conv';
 import { layerNorm } from '../ops/layer-norm';
+import { transposedConv2d, type TransposedConvOptions } from '../ops/transposed-conv';
 import { constant, uniformByFanIn, type Initialiser } from './init';
 import { Module } from './module';
 import type { Parameter } from './parameter';
@@ -55,6 +56,29 @@ export class DepthwiseConv2d extends Module {
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return depthwiseConv2d(x, this.weight.value(), this.bias?.value(), this.options);
+  }
+}
+
+/** torch.nn.ConvTranspose2d with a bias: [B, H, W, inputs] to [B, H', W', outputs]. Keys `weight`, `bias`. */
+export class ConvTranspose2d extends Module {
+  private readonly weight: Parameter;
+  private readonly bias: Parameter;
+
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: number,
+    private readonly options: TransposedConvOptions,
+  ) {
+    super();
+    // PyTorch takes the fan-in of a transposed filter [inputs, outputs, k, k] to be outputs * k * k.
+    const init = uniformByFanIn(outputs * kernel * kernel);
+    this.weight = this.parameter('weight', [inputs, outputs, kernel, kernel], init, { layout: 'conv' });
+    this.bias = this.parameter('bias', [outputs], init);
+  }
+
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return transposedConv2d(x, this.weight.value(), this.bias.value(), this.options);
   }
 }
 

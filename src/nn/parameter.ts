@@ -12,7 +12,7 @@ import type { Random } from '../util/random';
 const LAYOUTS = {
   /** Same order: biases, norms, tables. */
   plain: undefined,
-  /** (O, I, kh, kw) to [kh, kw, I, O]. */
+  /** (O, I, kh, kw) to [kh, kw, I, O]; transposed: (I, O, kh, kw) to [kh, kw, O, I]. */
   conv: [2, 3, 1, 0],
   /** (C, 1, kh, kw) to [kh, kw, C, 1]. */
   depthwise: [2, 3, 0, 1],
