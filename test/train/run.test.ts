@@ -1,0 +1,199 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
+import { PairLoader } from '../../src/data/loader';
+import { SeeMoRe } from '../../src/networks/seemore';
+import { recipe, trainingConfig, type TrainingSettings } from '../../src/train/config';
+import { DivergedError } from '../../src/train/diverged';
+import { bicubicUpscaler, evaluate, networkUpscaler } from '../../src/train/evaluate';
+import { readRunConfig, runFiles, train } from '../../src/train/run';
+import { Trainer, type StepReport } from '../../src/train/trainer';
+import { InputError } from '../../src/util/errors';
+import { readSafetensors } from '../../src/weights/safetensors';
+import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
+
+const SETTINGS: TrainingSettings = {
+  network: { name: 'seemore' },
+  process: { name: 'l1' },
+  data: { kind: 'scenes', preset: 'aligned', count: 2 },
+  recipe: { patch: 16, batch: 2, iterations: 6, checkpointEvery: 2, logEvery: 1, seed: 1 },
+};
+
+describe(`a run on ${TEST_ENGINE}`, () => {
+  const root = mkdtempSync(join(tmpdir(), 'mimicsr-run-'));
+  const folder = (name: string): string => join(root, name);
+  const lines = (name: string): StepReport[] =>
+    readFileSync(runFiles(folder(name)).log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l) as StepReport);
+  const weights = (name: string): Map<string, unknown> =>
+    readSafetensors(runFiles(folder(name)).weights).tensors;
+
+  beforeAll(startTestEngine);
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it('leaves a record of what it was, a log and weights, and no tensor', async () => {
+    await leavesNoTensors(async () => {
+      const run = await train(folder('whole'), SETTINGS);
+      expect(run.step).toBe(6);
+      run.network.dispose();
+    });
+    const record = JSON.parse(readFileSync(runFiles(folder('whole')).config, 'utf8')) as Record<
+      string,
+      never
+    >;
+    expect(Object.keys(record)).toEqual([
+      'network',
+      'process',
+      'data',
+      'recipe',
+      'engine',
+      'versions',
+      'provenance',
+    ]);
+    expect(record).toMatchObject({
+      engine: { name: TEST_ENGINE },
+      provenance: { pairs: 'aligned camera on 2 drawn scenes', parameters: 231_804 },
+      recipe: { clip: 0.01, betas: [0.9, 0.9], iterations: 6 },
+    });
+    expect(lines('whole').map((l) => l.step)).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const l of lines('whole')) expect(l.loss).toBeGreaterThan(0);
+  });
+
+  it('stopped and started again has the weights and the log of one that never stopped, bit for bit', async () => {
+    const stop = new AbortController();
+    const first = await train(folder('stopped'), SETTINGS, {
+      signal: stop.signal,
+      onStep: ({ step }) => {
+        if (step === 3) stop.abort();
+      },
+    });
+    expect(first.step).toBe(3);
+    first.network.dispose();
+    (await train(folder('stopped'), SETTINGS)).network.dispose();
+    expect(weights('stopped')).toEqual(weights('whole'));
+    const log = (name: string): object[] => lines(name).map((l) => ({ ...l, seconds: 0 }));
+    expect(log('stopped')).toEqual(log('whole'));
+  });
+
+  it('that is finished returns its weights without another step', async () => {
+    const steps: number[] = [];
+    const again = await train(folder('whole'), SETTINGS, { onStep: ({ step }) => void steps.push(step) });
+    again.network.dispose();
+    expect(steps).toEqual([]);
+  });
+
+  it('refuses a folder that holds another run, naming what differs', async () => {
+    const other = { ...SETTINGS, recipe: { ...SETTINGS.recipe, rate: 1e-4 } };
+    await expect(train(folder('whole'), other)).rejects.toThrow('recipe.rate was 0.001, is 0.0001');
+  });
+
+  it('refuses a broken config.json and a checkpoint that does not fit, naming the file', async () => {
+    await train(folder('broken'), SETTINGS).then((r) => r.network.dispose());
+    const files = runFiles(folder('broken'));
+    writeFileSync(files.checkpoint, 'nonsense');
+    await expect(train(folder('broken'), SETTINGS)).rejects.toThrow(InputError);
+    await expect(train(folder('broken'), SETTINGS)).rejects.toThrow(files.checkpoint);
+    writeFileSync(files.config, '{');
+    await expect(train(folder('broken'), SETTINGS)).rejects.toThrow('is not JSON');
+    expect(() => readRunConfig(join(root, 'nowhere', 'config.json'))).toThrow('no run here');
+  });
+});
+
+describe(`training on ${TEST_ENGINE}`, () => {
+  const loader = (): PairLoader =>
+    new PairLoader(cameraPairs(scenePhotos(2, 0), 'aligned', 0), { patch: 16, batch: 4, seed: 1 });
+  const l1 = recipe({ patch: 16, batch: 4, iterations: 30 });
+
+  beforeAll(startTestEngine);
+
+  it('lowers the loss and keeps the number of tensors', async () => {
+    const { l1Process } = await import('../../src/baselines/l1');
+    const net = new SeeMoRe().initialise(1);
+    const trainer = new Trainer(net, l1Process(), loader(), l1);
+    const losses: number[] = [];
+    await trainer.step(1);
+    await leavesNoTensors(async () => {
+      for (let step = 2; step <= 30; step++) losses.push((await trainer.step(step)).loss);
+    });
+    const mean = (part: number[]): number => part.reduce((a, b) => a + b, 0) / part.length;
+    expect(mean(losses.slice(-8))).toBeLessThan(0.7 * mean(losses.slice(0, 8)));
+    trainer.dispose();
+    net.dispose();
+  });
+
+  it('stops at a loss that is not finite, names the term, and leaves the weights as they were', async () => {
+    const net = new SeeMoRe().initialise(1);
+    const before = await net.stateDict();
+    const trainer = new Trainer(
+      net,
+      {
+        name: 'bad',
+        losses: (sr, { lr }) => ({
+          broken: { value: tf.log(tf.neg(tf.sum(tf.abs(sr.forward(lr))))), weight: 1 },
+        }),
+      },
+      loader(),
+      l1,
+    );
+    await leavesNoTensors(async () => {
+      await expect(trainer.step(1)).rejects.toThrow(DivergedError);
+      await expect(trainer.step(1)).rejects.toThrow("loss term 'broken' is NaN");
+    });
+    expect(await net.stateDict()).toEqual(before);
+    trainer.dispose();
+    net.dispose();
+  });
+
+  it('scores bicubic and a network on a set, one row a picture and their mean', async () => {
+    const net = new SeeMoRe().initialise(1);
+    const pairs = cameraPairs(scenePhotos(2, 5), 'aligned', 5);
+    await leavesNoTensors(async () => {
+      for (const upscaler of [bicubicUpscaler, networkUpscaler(net)]) {
+        const { images, mean } = await evaluate(upscaler, pairs);
+        expect(images.map((r) => r.image)).toEqual(['scene-0', 'scene-1']);
+        expect(mean.psnrY).toBeCloseTo((images[0].psnrY + images[1].psnrY) / 2, 10);
+      }
+    });
+    net.dispose();
+  });
+});
+
+describe('a training config', () => {
+  it("takes the paper's values for what is left out", () => {
+    const { recipe } = trainingConfig({
+      network: { name: 'seemore' },
+      process: { name: 'l1' },
+      data: { kind: 'pairs', folder: 'x' },
+    });
+    expect(recipe).toMatchObject({
+      patch: 32,
+      batch: 32,
+      iterations: 200_000,
+      rate: 1e-3,
+      betas: [0.9, 0.9],
+      clip: 0.01,
+    });
+  });
+
+  it.each([
+    [
+      { ...SETTINGS, recipe: { bach: 2 } },
+      "unknown key in training config 'recipe.bach': expected one of patch, batch",
+    ],
+    [{ ...SETTINGS, recipe: { batch: 0 } }, "key 'recipe.batch'"],
+    [{ ...SETTINGS, data: { kind: 'camera', preset: 'alined', photos: 'x' } }, "key 'data.preset'"],
+    [{ ...SETTINGS, network: { name: 'seemor' } }, "unknown network 'seemor'"],
+    [{ ...SETTINGS, process: { name: 'l2' } }, "unknown training process 'l2'"],
+    [{ ...SETTINGS, recipe: { patch: 8 } }, "'patch' is 8"],
+  ])('names the key at fault: %#', async (settings, message) => {
+    await startTestEngine();
+    await expect(train(join(tmpdir(), 'mimicsr-never'), settings as TrainingSettings)).rejects.toThrow(
+      message,
+    );
+  });
+});
