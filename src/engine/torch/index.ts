@@ -63,15 +63,16 @@ export const torchEngine: EngineLoader = {
   async start() {
     const addon = load();
     if (typeof addon === 'string') throw new InputError(`engine 'torch': ${addon}`);
+    const name = device();
+    if (name !== 'cpu' && !addon.cuda) {
+      throw new InputError(
+        `engine 'torch': MIMICSR_DEVICE is "${name}", but libtorch ${addon.libtorch} sees no CUDA GPU`,
+      );
+    }
     try {
-      addon.start(device(), threads());
+      addon.start(name, threads());
     } catch (error) {
-      if (error instanceof InputError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      const hint = addon.cuda
-        ? ''
-        : ' (this libtorch has no CUDA: use MIMICSR_DEVICE=cpu, or build against one that has)';
-      throw new InputError(`engine 'torch': ${reason}${hint}`);
+      throw new InputError(`engine 'torch': ${error instanceof Error ? error.message : String(error)}`);
     }
     if (tf.findBackend(BACKEND) === null) registerTorch(addon);
     tf.enableProdMode();
