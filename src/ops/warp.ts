@@ -52,16 +52,22 @@ export function warp(image: tf.Tensor4D, flow: tf.Tensor4D, rule: WarpRule): tf.
 }
 
 /**
- * 1 where warping by `flow` reads from inside the picture only, else 0. A constant.
+ * `image` seen through `flow`, zero wherever the sample reaches outside the picture, and the mask that says where it
+ * does not: 1 where a plane of ones warped along stays above 0.999, else 0. The mask is a constant.
+ * @param image [B, H, W, C]
  * @param flow [B, H, W, 2] in pixels
- * @returns [B, H, W, 1]
+ * @returns warped [B, H, W, C] and mask [B, H, W, 1]
  */
-export function validityMask(flow: tf.Tensor4D, rule: WarpRule): tf.Tensor4D {
-  const [b, h, w] = flow.shape;
-  return noGradient(() => {
-    const ones = tf.ones<tf.Rank.R4>([b, h, w, 1]);
-    return tf.cast(tf.greater<tf.Tensor4D>(warp(ones, flow, rule), VALID_ABOVE), 'float32');
-  });
+export function maskedWarp(
+  image: tf.Tensor4D,
+  flow: tf.Tensor4D,
+  rule: WarpRule,
+): { warped: tf.Tensor4D; mask: tf.Tensor4D } {
+  const [b, h, w, c] = image.shape;
+  const both = warp(tf.concat([image, tf.ones([b, h, w, 1])], 3), flow, rule);
+  const [raw, ones] = tf.split(both, [c, 1], 3);
+  const mask = noGradient(() => tf.tidy(() => tf.cast(tf.greater(ones, VALID_ABOVE), 'float32')));
+  return { warped: tf.mul(raw, mask), mask: mask as tf.Tensor4D };
 }
 
 function warpFactors(height: number, width: number, rule: WarpRule): Factors {
