@@ -88,15 +88,17 @@ function starts(length: number, tile: number, overlap: number): number[] {
   return all;
 }
 
-/** Blending weights along one axis of a tile's output: up over the overlap before it, down over the one after it. */
+/**
+ * Blending weights along one axis of a tile's output: up over the overlap before it, down over the one after it. The
+ * outer quarter of an overlap, which the tile's border has touched most, has no weight.
+ */
 function ramp(length: number, before: boolean, after: boolean, overlap: number, scale: number): Float32Array {
   const n = length * scale;
-  const width = overlap * scale;
-  return Float32Array.from({ length: n }, (_, i) => {
-    const up = before ? Math.min(1, (i + 0.5) / width) : 1;
-    const down = after ? Math.min(1, (n - i - 0.5) / width) : 1;
-    return Math.min(up, down);
-  });
+  const margin = (overlap * scale) / 4;
+  const rise = (i: number): number => Math.min(1, Math.max(0, (i + 0.5 - margin) / (2 * margin)));
+  return Float32Array.from({ length: n }, (_, i) =>
+    Math.min(before ? rise(i) : 1, after ? rise(n - 1 - i) : 1),
+  );
 }
 
 function addWeighted(

@@ -13,8 +13,8 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string)
   // A misspelt key also leaves the right one missing: the misspelling is the fault to name.
   const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
   if (issue.code === 'unrecognized_keys') {
-    const key = [...issue.path, issue.keys[0]].join('.');
-    throw unknownName(`key in ${what}`, key, keysAt(schema, issue.path));
+    const place = issue.path.length === 0 ? what : `${issue.path.join('.')} of ${what}`;
+    throw unknownName(`key in ${place}`, issue.keys[0], keysAt(schema, issue.path));
   }
   const key = issue.path.length === 0 ? '' : ` key '${issue.path.join('.')}':`;
   const found = JSON.stringify(at(value, issue.path)) ?? 'nothing';

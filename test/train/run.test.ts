@@ -183,7 +183,7 @@ describe('a training config', () => {
   it.each([
     [
       { ...SETTINGS, recipe: { bach: 2 } },
-      "unknown key in training config 'recipe.bach': expected one of patch, batch",
+      "unknown key in recipe of training config 'bach': expected one of patch, batch",
     ],
     [{ ...SETTINGS, recipe: { batch: 0 } }, "key 'recipe.batch'"],
     [{ ...SETTINGS, data: { kind: 'camera', preset: 'alined', photos: 'x' } }, "key 'data.preset'"],

@@ -1,0 +1,234 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main, program } from '../../src/cli/main';
+import { drawScene } from '../../src/data/scenes';
+import { readImage, readImageSize, writeImage } from '../../src/image/file';
+import { blankImage } from '../../src/image/image';
+import { imresize } from '../../src/image/resize';
+import { startTestEngine, TEST_ENGINE } from '../engines';
+
+const root = mkdtempSync(join(tmpdir(), 'mimicsr-cli-'));
+const path = (...parts: string[]): string => join(root, ...parts);
+
+/** Runs a command line in this process. */
+async function mimicsr(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const texts = { out: '', err: '' };
+  const take = (stream: 'out' | 'err') => (chunk: unknown) => ((texts[stream] += String(chunk)), true);
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(take('out')),
+    vi.spyOn(process.stderr, 'write').mockImplementation(take('err')),
+  ];
+  process.exitCode = 0;
+  try {
+    await main(['node', 'mimicsr', ...args]);
+    return { code: Number(process.exitCode), ...texts };
+  } finally {
+    process.exitCode = 0;
+    spies.forEach((spy) => spy.mockRestore());
+  }
+}
+
+describe('mimicsr', () => {
+  beforeAll(async () => {
+    await startTestEngine();
+    const hr = drawScene(3, 128, 96);
+    await writeImage(path('bench', 'a_HR.png'), hr);
+    await writeImage(path('bench', 'a_LR.png'), imresize(hr, 0.25, { rounding: 'final' }));
+  });
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it('shows an example in the help of every command', async () => {
+    for (const command of program().commands) {
+      const { code, out } = await mimicsr(command.name(), '--help');
+      expect(code).toBe(0);
+      expect(out).toContain(`Example:\n  mimicsr ${command.name()}`);
+    }
+  });
+
+  it('doctor names every engine with a reason, and the one that would run', async () => {
+    const { code, out } = await mimicsr('doctor', '--json');
+    expect(code).toBe(0);
+    const report = JSON.parse(out) as {
+      engines: { name: string; available: boolean; detail: string }[];
+      chosen: string;
+    };
+    expect(report.engines.map((e) => e.name)).toEqual(['torch', 'node-gpu', 'node', 'webgpu', 'wasm', 'cpu']);
+    for (const e of report.engines) expect(e.detail).not.toBe('');
+    expect(report.engines.find((e) => e.name === report.chosen)?.available).toBe(true);
+    expect((await mimicsr('doctor')).out).toContain('wasm');
+  });
+
+  it('trains, evaluates and upscales from the run that it made', async () => {
+    const run = path('run');
+    const training = [
+      'train',
+      '--photos',
+      'scenes',
+      '--camera',
+      'aligned',
+      '--iterations',
+      '2',
+      '--batch',
+      '2',
+      '--patch',
+      '16',
+    ];
+    const trained = await mimicsr(...training, '--engine', TEST_ENGINE, '--out', run);
+    expect(trained.err).toContain(`engine ${TEST_ENGINE}`);
+    expect(trained.out).toContain('2 of 2 iterations');
+    expect(readdirSync(run).sort()).toEqual([
+      'checkpoint.safetensors',
+      'config.json',
+      'log.jsonl',
+      'weights.safetensors',
+    ]);
+
+    const scored = await mimicsr(
+      'evaluate',
+      '--run',
+      run,
+      '--benchmark',
+      path('bench'),
+      '--json',
+      '--save',
+      path('sr'),
+    );
+    const { benchmarks } = JSON.parse(scored.out) as {
+      benchmarks: Record<string, { images: object[]; mean: Record<string, number> }>;
+    };
+    expect(Object.keys(benchmarks[path('bench')].mean)).toEqual(['psnrY', 'ssimY', 'psnrRgb', 'ssimRgb']);
+    const bicubic = await mimicsr('evaluate', '--bicubic', '--benchmark', path('bench'));
+    expect(bicubic.out).toMatch(/mean +\d+\.\d\d +0\.\d{4}/);
+
+    const upscaled = await mimicsr('upscale', path('bench', 'a_LR.png'), '--run', run, '--out', path('up'));
+    expect(upscaled).toMatchObject({ code: 0, out: `${path('up', 'a_LR_x4.png')}\n` });
+    expect(await readImageSize(path('up', 'a_LR_x4.png'))).toEqual({ width: 128, height: 96 });
+    // The picture that evaluate saved is the same upscaling.
+    expect(await readImage(path('up', 'a_LR_x4.png'))).toEqual(await readImage(path('sr', 'a.png')));
+    const fromFile = await mimicsr(
+      'upscale',
+      path('bench', 'a_LR.png'),
+      '--weights',
+      join(run, 'weights.safetensors'),
+      '--network',
+      'seemore',
+      '--out',
+      path('up2'),
+    );
+    expect(fromFile.code).toBe(0);
+  });
+
+  it('reads its settings from a file, flags first', async () => {
+    writeFileSync(
+      path('config.json'),
+      JSON.stringify({
+        data: { kind: 'scenes', preset: 'aligned', count: 2 },
+        recipe: { iterations: 5, batch: 1, patch: 16 },
+      }),
+    );
+    const run = path('from-file');
+    expect(
+      (await mimicsr('train', '--config', path('config.json'), '--iterations', '1', '--out', run)).code,
+    ).toBe(0);
+    const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as {
+      recipe: Record<string, number>;
+      data: object;
+    };
+    expect(config.recipe).toMatchObject({ iterations: 1, batch: 1, patch: 16 });
+    expect(config.data).toEqual({ kind: 'scenes', preset: 'aligned', count: 2, seed: 0 });
+  });
+
+  it.each([
+    ['an unknown command', ['trian'], "unknown command 'trian'"],
+    ['an unknown flag', ['train', '--itertions', '3'], '--itertions'],
+    [
+      'a number that is none',
+      ['train', '--iterations', 'many'],
+      '--iterations many: expected a whole number',
+    ],
+    ['no data', ['train', '--out', 'NEVER'], 'nothing to train on'],
+    ['an empty folder', ['train', '--pairs', 'EMPTY', '--out', 'NEVER'], 'has no image'],
+    ['an unknown engine', ['train', '--photos', 'scenes', '--engine', 'tourch'], "unknown engine 'tourch'"],
+    [
+      'an unknown network',
+      ['train', '--photos', 'scenes', '--network', 'seemor', '--out', 'NEVER'],
+      "did you mean 'seemore'",
+    ],
+    [
+      'an unknown config key',
+      ['train', '--config', 'BADKEY', '--out', 'NEVER'],
+      "unknown key in recipe of training config 'bach'",
+    ],
+    ['a config that is not JSON', ['train', '--config', 'BADJSON', '--out', 'NEVER'], 'is not JSON'],
+    ['a run that is none', ['evaluate', '--run', 'EMPTY', '--benchmark', 'BENCH'], 'no run here'],
+    [
+      'an unknown benchmark',
+      ['evaluate', '--bicubic', '--benchmark', 'Set55'],
+      "no folder or dataset 'Set55'",
+    ],
+    ['no weights', ['evaluate', '--benchmark', 'BENCH'], 'give either --run'],
+    [
+      'weights that are none',
+      ['upscale', 'IMAGE', '--weights', 'BADJSON', '--network', 'seemore', '--out', 'NEVER'],
+      'bad.json',
+    ],
+    ['an image that is none', ['upscale', 'BADJSON', '--run', 'RUN', '--out', 'UP'], 'bad.json'],
+    [
+      'an image that is too small',
+      ['upscale', 'SMALL', '--run', 'RUN', '--out', 'UP'],
+      'needs at least 16x16',
+    ],
+  ])('leaves with 2 and one sentence for %s, and writes nothing', async (_, args, message) => {
+    const places: Record<string, string> = {
+      EMPTY: path('empty'),
+      NEVER: path('never'),
+      BENCH: path('bench'),
+      BADKEY: path('badkey.json'),
+    };
+    Object.assign(places, {
+      BADJSON: path('bad.json'),
+      IMAGE: path('bench', 'a_LR.png'),
+      RUN: path('run'),
+      UP: path('up3'),
+      SMALL: path('small.png'),
+    });
+    rmSync(path('empty'), { recursive: true, force: true });
+    writeFileSync(path('bad.json'), '{"recipe":');
+    writeFileSync(
+      path('badkey.json'),
+      JSON.stringify({ data: { kind: 'scenes', preset: 'aligned' }, recipe: { bach: 1 } }),
+    );
+    await writeImage(path('small.png'), blankImage(12, 12));
+    mkdirSync(path('empty'));
+    const { code, out, err } = await mimicsr(...args.map((a) => places[a] ?? a));
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(message);
+    expect(err).not.toMatch(/\n\s+at /);
+    expect(existsSync(path('never'))).toBe(false);
+    expect(existsSync(path('up3')) ? readdirSync(path('up3')) : []).toEqual([]);
+  });
+
+  it('upscales the other pictures where one fails', async () => {
+    const { code, out, err } = await mimicsr(
+      'upscale',
+      path('bad.json'),
+      path('bench', 'a_LR.png'),
+      '--run',
+      path('run'),
+      '--out',
+      path('up4'),
+    );
+    expect({ code, out }).toEqual({ code: 2, out: `${path('up4', 'a_LR_x4.png')}\n` });
+    expect(err).toContain('bad.json');
+  });
+});
