@@ -1,0 +1,176 @@
+import type { Random } from '../util/random';
+import type { CameraOptions } from './camera-options';
+import { cameraOptions } from './camera-options';
+
+/**
+ * Cameras to draw from: ranges of settings calibrated on real LR/HR pairs, out of which each picture gets its own.
+ *
+ * A pair has one size of movement and one size of colour change; each size is split at random among its components, so
+ * that pairs of equal size differ in kind. The components are scaled so that any one of them alone, at size 1, gives
+ * about 1 LR pixel of median flow, or about 1 unit of CIE76: the sizes mean what they are named after, whatever the
+ * size of the picture.
+ *
+ * Left out on purpose: what the order of the pairs in a data set may tell (one camera body for many pictures).
+ */
+
+/** Lower and upper end, both included. */
+export type Range = readonly [low: number, high: number];
+
+/** Relative weights of the components of a movement; 0: never. */
+export interface MovementShares {
+  readonly shift: number;
+  readonly rotation: number;
+  readonly zoom: number;
+  readonly distortion: number;
+  readonly parallax: number;
+}
+
+/** Relative weights of the components of a colour change; 0: never. */
+export interface ColourShares {
+  readonly exposure: number;
+  readonly red: number;
+  readonly blue: number;
+  readonly vignetting: number;
+  readonly gamma: number;
+  readonly contrast: number;
+  readonly saturation: number;
+}
+
+export interface CameraPreset {
+  /** Size of the movement: about the median length of the flow in a pair, LR pixels. Log-uniform. */
+  readonly misalignment: Range;
+  readonly movement: MovementShares;
+  /** Lattice spacing of the random movement, LR pixels. Uniform. */
+  readonly parallaxSpacing: Range;
+  /** Size of the colour change: about the mean CIE76 that it alone makes in a picture. Log-uniform. */
+  readonly colourGap: Range;
+  readonly colour: ColourShares;
+  /** Standard deviation of the blur along its wide axis, LR pixels. Uniform. */
+  readonly blur: Range;
+  /** Standard deviation across that axis as a share of the one along it. Uniform. */
+  readonly blurRoundness: Range;
+  /** Noise variance per unit of linear signal. Log-uniform. */
+  readonly shotNoise: Range;
+  /** Noise standard deviation at black, as a share of white. Log-uniform. */
+  readonly readNoise: Range;
+  /** libjpeg quality, chroma 4:2:0. Uniform over whole numbers. */
+  readonly jpegQuality: Range;
+}
+
+/**
+ * What gives about 1 LR pixel of median flow alone: LR pixels as in `CameraGeometry`. Distortion leaves the middle of
+ * a picture where it is, so there the 90th percentile of the flow counts.
+ */
+const MOVEMENT_UNITS: MovementShares = { shift: 1, rotation: 1.9, zoom: 1.9, distortion: 2, parallax: 1.2 };
+
+/** What gives about 1 unit of CIE76 alone, measured on photographs: stops, and log2 of gamma and of saturation. */
+const COLOUR_UNITS: ColourShares = {
+  exposure: 0.063,
+  red: 0.063,
+  blue: 0.053,
+  vignetting: 0.2,
+  gamma: 0.042,
+  contrast: 0.07,
+  saturation: 0.085,
+};
+
+/**
+ * From 100 RealSR crops, each against its HR shrunk by area in linear light. Luminance power of the LR, as a share of
+ * the HR's: 1.1 at 0.12 to 0.25 cycles per pixel (median), 0.13 at 0.35 to 0.5 (0.05 to 0.26, 10th to 90th percentile),
+ * that is: blurred, then sharpened in the camera. Only the blur is simulated, so its range is a compromise between
+ * those two bands. Fine chroma is nearly gone in real LR pictures, as 4:2:0 leaves it. Noise in the smoothest blocks:
+ * 0.2 / 0.4 / 1.1 grey levels of 255.
+ */
+const REALSR_DEGRADATION = {
+  blur: [0.25, 0.6],
+  blurRoundness: [0.7, 1],
+  shotNoise: [2e-6, 5e-5],
+  readNoise: [1e-4, 5e-4],
+  jpegQuality: [94, 99],
+} as const;
+
+const STILL: MovementShares = { shift: 0, rotation: 0, zoom: 0, distortion: 0, parallax: 0 };
+
+const COLOUR_TRUE: ColourShares = {
+  exposure: 0,
+  red: 0,
+  blue: 0,
+  vignetting: 0,
+  gamma: 0,
+  contrast: 0,
+  saturation: 0,
+};
+
+export type CameraPresetName = 'realsr-like' | 'srraw-like' | 'aligned';
+
+export const CAMERA_PRESETS: Readonly<Record<CameraPresetName, CameraPreset>> = {
+  'realsr-like': {
+    misalignment: [0.04, 0.22],
+    movement: { shift: 1, rotation: 0.7, zoom: 0.7, distortion: 0.5, parallax: 3 },
+    parallaxSpacing: [12, 32],
+    colourGap: [0.4, 4],
+    colour: { exposure: 0.6, red: 1, blue: 1, vignetting: 0.5, gamma: 0.6, contrast: 1.5, saturation: 2 },
+    ...REALSR_DEGRADATION,
+  },
+  'srraw-like': {
+    misalignment: [0.42, 1.75],
+    movement: { shift: 2.5, rotation: 1, zoom: 1, distortion: 0.5, parallax: 1.2 },
+    parallaxSpacing: [16, 48],
+    colourGap: [4.8, 8.4],
+    colour: { exposure: 3, red: 0.6, blue: 0.6, vignetting: 0.5, gamma: 1, contrast: 1, saturation: 1 },
+    ...REALSR_DEGRADATION,
+    shotNoise: [1e-5, 3e-4],
+  },
+  aligned: {
+    misalignment: [0, 0],
+    movement: STILL,
+    parallaxSpacing: [32, 32],
+    colourGap: [0, 0],
+    colour: COLOUR_TRUE,
+    ...REALSR_DEGRADATION,
+  },
+};
+
+/** One camera of a preset: settings for one picture. */
+export function drawCamera(preset: CameraPreset, random: Random): CameraOptions {
+  const movement = split(random, logUniform(random, preset.misalignment), MOVEMENT_UNITS, preset.movement);
+  const heading = random.uniform(0, 2 * Math.PI);
+  const colour = split(random, logUniform(random, preset.colourGap), COLOUR_UNITS, preset.colour);
+  const major = random.uniform(...preset.blur);
+  return cameraOptions({
+    geometry: {
+      shiftX: movement.shift * Math.cos(heading),
+      shiftY: movement.shift * Math.sin(heading),
+      rotation: movement.rotation,
+      zoom: movement.zoom,
+      distortion: movement.distortion,
+      parallax: Math.abs(movement.parallax),
+      parallaxSpacing: random.uniform(...preset.parallaxSpacing),
+    },
+    colour: { ...colour, gamma: 2 ** colour.gamma, saturation: 2 ** colour.saturation },
+    blur: { major, minor: major * random.uniform(...preset.blurRoundness), angle: random.uniform(0, 180) },
+    noise: { shot: logUniform(random, preset.shotNoise), read: logUniform(random, preset.readNoise) },
+    jpeg: { quality: random.integer(...preset.jpegQuality), chroma: '4:2:0' },
+  });
+}
+
+/**
+ * `size` split among components: a random direction, each axis stretched by its share, of length `size`, times the
+ * unit of each component. So their sum of squares, in units, is size^2.
+ */
+function split<K extends string>(
+  random: Random,
+  size: number,
+  units: Readonly<Record<K, number>>,
+  shares: Readonly<Record<K, number>>,
+): Record<K, number> {
+  const keys = Object.keys(units) as K[];
+  const parts = keys.map((key) => shares[key] * random.normal());
+  const length = Math.hypot(...parts);
+  const amounts = keys.map((key, i) => [key, length === 0 ? 0 : (size * units[key] * parts[i]) / length]);
+  return Object.fromEntries(amounts) as Record<K, number>;
+}
+
+function logUniform(random: Random, [low, high]: Range): number {
+  return low === high ? low : low * (high / low) ** random.uniform();
+}
