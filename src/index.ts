@@ -1,1 +1,44 @@
-export * from './util/random';
+/** The public face of the kit: what notebooks and scripts import from "mimicsr". */
+export * as tf from '@tensorflow/tfjs-core';
+
+export { startEngine, probeEngines, ENGINE_NAMES } from './engine/engines';
+export type { EngineName, EngineReport, RunningEngine } from './engine/engines';
+
+export { createNetwork, NETWORK_NAMES } from './networks/networks';
+export type { NetworkName } from './networks/networks';
+export { SrNetwork } from './networks/sr-network';
+export { upscale } from './networks/upscale';
+export type { UpscaleOptions } from './networks/upscale';
+export { readWeights } from './weights/load';
+export { readSafetensors, writeSafetensors } from './weights/safetensors';
+
+export { train, openPairs, readRunConfig, runFiles, PROCESS_NAMES } from './train/run';
+export type { FinishedRun, RunOptions } from './train/run';
+export { recipe, trainingConfig } from './train/config';
+export type { DataConfig, Recipe, TrainingConfig, TrainingSettings } from './train/config';
+export { DivergedError } from './train/diverged';
+export { bicubicUpscaler, evaluate, networkUpscaler, scores } from './train/evaluate';
+export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/evaluate';
+
+export { cameraPairs, filePhotos, folderPhotos, scenePhotos, CAMERA_PRESET_NAMES } from './data/camera-pairs';
+export type { CameraPresetName, PhotoSource } from './data/camera-pairs';
+export { photograph } from './data/camera';
+export type { CameraShot } from './data/camera';
+export { folderPairs, imageOf, pairFiles, pixelsOf } from './data/pairs';
+export type { Pair, PairFiles, PairSet, Pixels } from './data/pairs';
+export { dataRoots, findDataset, folderOf } from './data/roots';
+export { drawScene } from './data/scenes';
+
+export { encodeImage, listImages, readImage, readImageSize, writeImage } from './image/file';
+export type { Image } from './image/image';
+export { blankImage, cropImage } from './image/image';
+export { busiestSquare, montage } from './image/montage';
+export { imresize } from './image/resize';
+
+export { psnr } from './metrics/psnr';
+export { ssim } from './metrics/ssim';
+
+export { InputError } from './util/errors';
+export { Random } from './util/random';
+export { silentProgress, textProgress } from './util/progress';
+export type { Progress, ProgressFactory } from './util/progress';
