@@ -76,8 +76,8 @@ export function expectImage(found: tf.Tensor4D, golden: GoldenArray, what: strin
   expectClose(found.dataSync(), permute(golden.data, golden.shape, [0, 2, 3, 1]), 2e-5, what);
 }
 
-/** Every gradient within 5e-4 of its tensor's largest value plus 1e-5 of the largest of all. */
-export function expectGradients(found: StateDict, golden: StateDict): void {
+/** Every gradient within 5e-4 of its tensor's largest value plus 1e-5 of the largest of all, times `slack`. */
+export function expectGradients(found: StateDict, golden: StateDict, slack = 1): void {
   expect([...found.keys()].sort()).toEqual([...golden.keys()].sort());
   const largest = (data: Float32Array): number => data.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
   const all = Math.max(...[...golden.values()].map((g) => largest(g.data)));
@@ -85,7 +85,7 @@ export function expectGradients(found: StateDict, golden: StateDict): void {
     const { data } = found.get(key)!;
     let worst = 0;
     for (let i = 0; i < data.length; i++) worst = Math.max(worst, Math.abs(data[i] - expected.data[i]) || 0);
-    const allowed = 5e-4 * largest(expected.data) + 1e-5 * all;
+    const allowed = slack * (5e-4 * largest(expected.data) + 1e-5 * all);
     expect(worst, `gradient of ${key}`).toBeLessThanOrEqual(allowed);
     expect(data.every(Number.isFinite), `gradient of ${key} is finite`).toBe(true);
   }

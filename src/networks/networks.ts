@@ -1,7 +1,10 @@
 /** The SR networks by name, each with its official sizes as presets. */
 import { unknownName } from '../util/errors';
+import { Dat, DAT_PRESETS } from './dat';
+import { RRDBNET_PRESETS, RrdbNet } from './rrdbnet';
 import { SEEMORE_PRESETS, SeeMoRe } from './seemore';
 import type { SrNetwork } from './sr-network';
+import { SwinIr, SWINIR_PRESETS } from './swinir';
 
 interface Family {
   /** The preset that the paper used. */
@@ -11,7 +14,11 @@ interface Family {
 }
 
 /** Binds a table of configurations to the class that they configure. */
-function family<C>(paper: keyof C & string, presets: C, make: (config: C[keyof C & string]) => SrNetwork): Family {
+function family<C>(
+  paper: keyof C & string,
+  presets: C,
+  make: (config: C[keyof C & string]) => SrNetwork,
+): Family {
   return {
     paper,
     presets: Object.keys(presets as object),
@@ -20,6 +27,9 @@ function family<C>(paper: keyof C & string, presets: C, make: (config: C[keyof C
 }
 
 export const NETWORKS = {
+  rrdbnet: family('full', RRDBNET_PRESETS, (config) => new RrdbNet(config)),
+  swinir: family('light', SWINIR_PRESETS, (config) => new SwinIr(config)),
+  dat: family('light', DAT_PRESETS, (config) => new Dat(config)),
   seemore: family('tiny', SEEMORE_PRESETS, (config) => new SeeMoRe(config)),
 } as const satisfies Record<string, Family>;
 

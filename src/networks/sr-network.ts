@@ -1,6 +1,7 @@
 /** What every super-resolution network of the kit is, and what SwinIR, DAT and SeeMoRe share around their bodies. */
 import * as tf from '@tensorflow/tfjs-core';
 import { Module } from '../nn/module';
+import { InputError } from '../util/errors';
 
 export abstract class SrNetwork extends Module {
   abstract readonly scale: number;
@@ -14,6 +15,16 @@ export abstract class SrNetwork extends Module {
    * @returns [B, scale h, scale w, 3] RGB, not clamped
    */
   abstract forward(lr: tf.Tensor4D): tf.Tensor4D;
+}
+
+/** @throws InputError if the image is smaller than the network can take */
+export function requireMinimumSize(network: SrNetwork, lr: tf.Tensor4D): void {
+  const [, h, w] = lr.shape;
+  const n = network.minimumSize;
+  if (h >= n && w >= n) return;
+  throw new InputError(
+    `${network.constructor.name} needs an image of at least ${n} x ${n} pixels, got ${w} x ${h}`,
+  );
 }
 
 /** RGB mean that SwinIR, DAT and SeeMoRe subtract before and add after (DIV2K's; not part of the state dict). */
