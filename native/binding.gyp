@@ -11,7 +11,7 @@
       "target_name": "mimicsr_torch",
       "sources": ["<!@(node libtorch.cjs sources)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "<@(libtorch_include)"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NDEBUG"],
       "cflags!": ["-fno-exceptions", "-O3"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20", "-O3"],
       "cflags_cc": ["-fexceptions", "-frtti", "-O2", "-fopenmp", "-fvisibility=hidden", "-w", "<@(libtorch_flags)"],

@@ -79,7 +79,7 @@ BINARY(Add, at::add(a, b))
 BINARY(Sub, at::sub(a, b))
 BINARY(Multiply, at::mul(a, b))
 BINARY(RealDiv, at::div(a, b))
-BINARY(FloorDiv, at::div(a, b, "floor"))
+BINARY(FloorDiv, at::div(a, b, "floor").to(at::kInt))  // TensorFlow.js makes it int32
 BINARY(Mod, at::remainder(a, b))  // sign of the divisor, as TensorFlow
 BINARY(Pow, at::pow(a, b))
 BINARY(Maximum, at::maximum(a, b))

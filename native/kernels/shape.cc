@@ -21,6 +21,9 @@ KERNEL(Slice) {
   const Sizes begin = call.integers();
   const Sizes size = call.integers();
   const Sizes strides = call.integers();
+  const auto rank = static_cast<size_t>(x.dim());
+  TORCH_CHECK(begin.size() == rank && size.size() == rank && (strides.empty() || strides.size() == rank),
+              "begin, size and strides need one entry per axis");
   for (int64_t d = 0; d < x.dim(); ++d) {
     const int64_t stride = strides.empty() ? 1 : strides[d];
     if (size[d] == 0) {
@@ -94,6 +97,7 @@ KERNEL(MirrorPad) {
   Tensor x = call.tensor();
   const Sizes paddings = call.integers();
   const int64_t offset = call.integer();
+  TORCH_CHECK(paddings.size() == 2 * static_cast<size_t>(x.dim()), "paddings need two entries per axis");
   for (int64_t d = 0; d < x.dim(); ++d) {
     const int64_t before = paddings[2 * d], after = paddings[2 * d + 1], size = x.size(d);
     if (before == 0 && after == 0) continue;

@@ -52,12 +52,10 @@ export function defineElementwise(define: Define, torch: TorchBackend): void {
     return fill(torch, shape, value, type);
   });
   define<unknown, tf.RangeAttrs>('Range', (_, { start, stop, step, dtype }) => {
-    const backwards = start < stop && step < 0;
-    const empty = start === stop || backwards || (stop < start && step > 0);
+    const empty = start === stop || (start < stop && step < 0) || (stop < start && step > 1);
+    const count = empty ? 0 : Math.abs(Math.ceil((stop - start) / step));
     // tf.range leaves step 1 in place where it counts down.
     const stride = stop < start && step === 1 ? -1 : step;
-    const count =
-      start === stop || backwards || (empty && step !== 1) ? 0 : Math.abs(Math.ceil((stop - start) / stride));
     return torch
       .call('Range')
       .number(start)

@@ -116,12 +116,12 @@ export function defineShape(define: Define, torch: TorchBackend): void {
         (t) => reshape(t, split),
         (t) => transpose(t, backend_util.getPermuted(split.length, blockShape.length)),
         (t) => reshape(t, joined),
-        (t) =>
-          slice(
-            t,
-            backend_util.getSliceBeginCoords(crops, blockShape.length),
-            backend_util.getSliceSize(joined, crops, blockShape.length),
-          ),
+        (t) => {
+          const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
+          const size = backend_util.getSliceSize(joined, crops, blockShape.length);
+          const [starts, sizes] = slice_util.parseSliceParams(t as tf.Tensor, begin, size);
+          return slice(t, starts, sizes);
+        },
       );
     },
   );

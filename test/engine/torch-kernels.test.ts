@@ -1,0 +1,136 @@
+/** The torch engine's kernels against TensorFlow.js's cpu backend, on random shapes. */
+import '@tensorflow/tfjs';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { torchEngine } from '../../src/engine/torch';
+import { Random } from '../../src/util/random';
+import { binary, type Case, type Draw, index, reduce, shape, unary } from './kernel-cases';
+import { convolution, pool, product, resize, transposes } from './kernel-cases-conv';
+
+const CASES = 2000;
+const FAMILIES: Record<string, Draw[]> = {
+  unary,
+  binary,
+  reduce,
+  shape,
+  index,
+  convolution,
+  pool,
+  product,
+  resize,
+};
+
+/** Kernels of the cpu backend that the torch engine leaves out, and why. */
+const LEFT_OUT: Record<string, string> = {
+  ...because('complex numbers', 'Complex ComplexAbs Real Imag FFT IFFT'),
+  ...because('strings', 'StaticRegexReplace StringNGrams StringSplit StringToHashBucketFast'),
+  ...because('ragged and sparse tensors', 'RaggedGather RaggedRange RaggedTensorToTensor'),
+  ...because(
+    'ragged and sparse tensors',
+    'SparseFillEmptyRows SparseReshape SparseSegmentMean SparseSegmentSum',
+  ),
+  ...because('object detection', 'NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5 CropAndResize'),
+  ...because('picture editing; the kit warps in src/ops', 'Transform RotateWithOffset Draw'),
+  ...because('morphology', 'Dilation2D Dilation2DBackpropFilter Dilation2DBackpropInput'),
+  ...because('random numbers: the kit draws its own (src/util/random.ts)', 'Multinomial'),
+  ...because('shapes are plain numbers in the kit', 'BroadcastArgs'),
+  ...because('its result has no known size', 'Unique'),
+};
+
+function because(reason: string, kernels: string): Record<string, string> {
+  return Object.fromEntries(kernels.split(' ').map((name) => [name, reason]));
+}
+
+const status = await torchEngine.probe();
+const suite = status.available ? describe : describe.skip;
+
+suite(`torch kernels${status.available ? '' : ` (skipped: ${status.detail})`}`, () => {
+  beforeAll(async () => {
+    // The shapes are small: a second thread would only wait, and make a busy machine crawl.
+    process.env.MIMICSR_THREADS ??= '1';
+    await torchEngine.start();
+  });
+
+  it('every kernel of the cpu backend is there, or left out for a stated reason', () => {
+    const missing = tf
+      .getKernelsForBackend('cpu')
+      .map(({ kernelName }) => kernelName)
+      .filter((name) => tf.getKernel(name, 'torch') === undefined);
+    expect(missing.sort()).toEqual(Object.keys(LEFT_OUT).sort());
+  });
+
+  it('every kernel that both backends have is compared below', () => {
+    const compared = new Set(
+      Object.values(FAMILIES).flatMap((draws) =>
+        draws.flatMap((draw) => draw(new Random(0)).kernels.split(' ')),
+      ),
+    );
+    transposes.forEach((draw) => compared.add(draw(new Random(0)).gradient));
+    const shared = tf
+      .getKernelsForBackend('torch')
+      .map(({ kernelName }) => kernelName)
+      .filter((name) => tf.getKernel(name, 'cpu') !== undefined);
+    expect(shared.filter((name) => !compared.has(name))).toEqual([]);
+  });
+
+  for (const [family, draws] of Object.entries(FAMILIES)) {
+    it(`${family}: ${CASES} random shapes agree with the cpu backend`, async () => {
+      const cases = Array.from({ length: CASES }, (_, i) =>
+        draws[i % draws.length](new Random(1, family, i)),
+      );
+      await tf.setBackend('cpu');
+      const expected = cases.map(results);
+      await tf.setBackend('torch');
+      const before = tf.memory();
+      cases.forEach((one, i) => compare(results(one), expected[i], `${one.kernels}, case ${i}`));
+      expect(tf.memory()).toEqual(before);
+    });
+  }
+
+  it('gradients that the cpu backend gets wrong are the transposes of their forward kernels', async () => {
+    await tf.setBackend('torch');
+    for (let i = 0; i < CASES; i++) {
+      const { gradient, inputs, forward, backward } = transposes[i % transposes.length](new Random(2, i));
+      const [a, b, scale] = tf.tidy(() => {
+        const [x, dy] = inputs.map(({ values, shape }) => tf.tensor(values, shape));
+        const [there, back] = [tf.mul(forward(x), dy), tf.mul(x, backward(x, dy))];
+        return [there.sum(), back.sum(), there.abs().sum()].map((t) => t.dataSync()[0]);
+      });
+      expect(Math.abs(a - b), `${gradient}, case ${i}`).toBeLessThanOrEqual(1e-5 * (1 + scale));
+    }
+  });
+});
+
+interface Result {
+  shape: number[];
+  dtype: string;
+  values: ArrayLike<number>;
+}
+
+function results({ inputs, run }: Case): Result[] {
+  return tf.tidy(() => {
+    const out = run(...inputs.map(({ values, shape, dtype }) => tf.tensor(values, shape, dtype)));
+    return [out].flat().map((t) => ({ shape: t.shape, dtype: t.dtype, values: t.dataSync() }));
+  });
+}
+
+/** 1e-5 of the largest magnitude: sums are taken in another order. */
+function compare(got: Result[], expected: Result[], what: string): void {
+  expect(
+    got.map(({ shape, dtype }) => [shape, dtype]),
+    what,
+  ).toEqual(expected.map(({ shape, dtype }) => [shape, dtype]));
+  got.forEach(({ values }, k) => {
+    const want = expected[k].values;
+    expect(values.length, what).toBe(want.length);
+    let scale = 1;
+    for (let i = 0; i < want.length; i++)
+      if (Number.isFinite(want[i])) scale = Math.max(scale, Math.abs(want[i]));
+    for (let i = 0; i < want.length; i++) {
+      const same = Object.is(values[i], want[i]) || Math.abs(values[i] - want[i]) <= 1e-5 * scale;
+      if (!same) expect.fail(`${what}: result ${k}, element ${i} is ${values[i]}, expected ${want[i]}`);
+    }
+  });
+}
