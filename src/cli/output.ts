@@ -24,16 +24,24 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), widths.map((w) => '-'.repeat(w)).join('  '), ...rows.map(line)].join('\n');
 }
 
-/** An abort signal that fires on the first Ctrl-C (or SIGTERM); a second one ends the process at once. */
-export function interruptSignal(): AbortSignal {
+/**
+ * Runs work that can be stopped between two steps: the signal fires on the first Ctrl-C (or SIGTERM), a second one ends
+ * the process at once. Before and after the work an interrupt ends the process as usual.
+ */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    const code = signal === 'SIGINT' ? 130 : 143;
+    if (controller.signal.aborted) process.exit(code);
     note('\nstopping after this iteration, with a checkpoint (again: stop at once)');
-    process.exitCode = signal === 'SIGINT' ? 130 : 143;
+    process.exitCode = code;
     controller.abort();
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return controller.signal;
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of signals) process.on(name, stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    for (const name of signals) process.off(name, stop);
+  }
 }

@@ -13,7 +13,7 @@ import { bicubicUpscaler, evaluate, networkUpscaler, scores } from '../train/eva
 import { train } from '../train/run';
 import type { SrNetwork } from '../networks/sr-network';
 import { count, ENGINE_FLAG, number } from './arguments';
-import { interruptSignal, note, print, progress, table } from './output';
+import { interruptible, note, print, progress, table } from './output';
 
 const PHOTOGRAPHS = 'BSDS500-train';
 const BENCHMARK = 'Set5';
@@ -52,7 +52,7 @@ export function quickstartCommand(): Command {
         recipe: { batch: 8, iterations, seed, checkpointEvery: 50, logEvery: 10 },
       };
       note(`training on ${photographs ?? 'drawn scenes (no photographs found: see mimicsr doctor)'}`);
-      const run = await train(out, settings, { progress, signal: interruptSignal() });
+      const run = await interruptible((signal) => train(out, settings, { progress, signal }));
       if (run.step < iterations) {
         note(`stopped after ${run.step} of ${iterations} iterations; the same command goes on from here`);
         run.network.dispose();

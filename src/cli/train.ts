@@ -8,7 +8,7 @@ import type { TrainingSettings } from '../train/config';
 import { PROCESS_NAMES, train } from '../train/run';
 import { InputError } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
-import { interruptSignal, note, print, progress } from './output';
+import { interruptible, note, print, progress } from './output';
 
 interface Flags {
   readonly config?: string;
@@ -57,7 +57,7 @@ export function trainCommand(): Command {
         flags.out ?? join('runs', `${settings.network.name}-${process}-${settings.recipe?.seed ?? 42}`);
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
-      const run = await train(folder, settings, { progress, signal: interruptSignal() });
+      const run = await interruptible((signal) => train(folder, settings, { progress, signal }));
       run.network.dispose();
       const { iterations } = run.config.recipe;
       const speed = run.secondsPerStep > 0 ? `, ${run.secondsPerStep.toFixed(3)} s an iteration` : '';
