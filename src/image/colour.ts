@@ -98,16 +98,15 @@ export function linearToSrgb(v: number): number {
   return v <= 0.0031308 ? v * 12.92 : 1.055 * v ** (1 / 2.4) - 0.055;
 }
 
-/** Linear sRGB to CIE XYZ (D65), row by row; white is Y = 1. */
-const XYZ_OF_RGB = [
-  0.4124564, 0.3575761, 0.1804375, 0.2126729, 0.7151522, 0.072175, 0.0193339, 0.119192, 0.9503041,
-];
+/** Linear sRGB to CIE XYZ (D65), row by row, with the digits that scikit-image and OpenCV use. */
+const XYZ_OF_RGB = [0.412453, 0.35758, 0.180423, 0.212671, 0.71516, 0.072169, 0.019334, 0.119193, 0.950227];
 /** Its inverse. */
 const RGB_OF_XYZ = [
-  3.2404542, -1.5371385, -0.4985314, -0.969266, 1.8760108, 0.041556, 0.0556434, -0.2040259, 1.0572252,
+  3.2404813432, -1.5371515163, -0.4985363262, -0.96925495, 1.8759900015, 0.0415559266, 0.0556466391,
+  -0.2040413384, 1.0573110696,
 ];
-/** XYZ of RGB white: the sums of the rows, so that neutral colours have a* = b* = 0. */
-const WHITE = [0.95047, 1.0000001, 1.08883];
+/** D65, 2 degrees, as they have it. RGB white is XYZ (0.950456, 1, 1.088754), so greys have |a*|, |b*| up to 0.005. */
+const WHITE = [0.95047, 1, 1.08883];
 
 /**
  * Encoded sRGB in [0,1] to CIELAB under D65: channels L* in [0,100], a*, b* (about -110..110). Distances in this
@@ -138,13 +137,13 @@ export function labToRgb(image: Image): Image {
   });
 }
 
-/** CIE 15: cube root, with a straight piece near black. */
+/** CIE 15: cube root, with a straight piece near black; constants rounded as in scikit-image and OpenCV. */
 function labCurve(t: number): number {
-  return t > 216 / 24389 ? Math.cbrt(t) : (24389 / 27) * (t / 116) + 16 / 116;
+  return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;
 }
 
 function labCurveInverse(f: number): number {
-  return f > 6 / 29 ? f ** 3 : (116 * f - 16) * (27 / 24389);
+  return f > 6 / 29 ? f ** 3 : (f - 16 / 116) / 7.787;
 }
 
 type PixelMap = (a: number, b: number, c: number, out: Float64Array) => void;
