@@ -1,10 +1,34 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+
+/** Tests of code that runs on tensors: they run once on every engine that is here. */
+const ON_TENSORS = ['ops', 'nn', 'networks', 'flow', 'losses', 'baselines', 'mimic', 'train'];
+
+const torch = {
+  extends: true as const,
+  test: {
+    name: 'torch',
+    include: ON_TENSORS.map((folder) => `test/${folder}/**/*.test.ts`),
+    // One thread a process: the test files run side by side.
+    env: { TEST_ENGINE: 'torch', MIMICSR_THREADS: '1' },
+  },
+};
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'wasm',
+          include: ['test/**/*.test.ts'],
+          env: { TEST_ENGINE: 'wasm', MIMICSR_THREADS: '1' },
+        },
+      },
+      ...(existsSync('native/build/mimicsr_torch.node') ? [torch] : []),
+    ],
   },
 });

@@ -3,6 +3,9 @@
 // The new addon is loaded once in a process of its own before it replaces the previous one, so a failed build, or one
 // that does not load, leaves a working engine as it was. Nothing is downloaded: Node's headers are taken from npm's
 // `nodedir` setting, or from beside the running Node.
+//
+// With --optional: nothing is done where the addon is newer than its sources, and a machine without libtorch is told so
+// and goes on (exit 0): the other engines need no building.
 'use strict';
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -14,11 +17,26 @@ const native = path.resolve(__dirname, '../native');
 const built = path.join(native, 'build', 'Release', 'mimicsr_torch.node');
 const installed = path.join(native, 'build', 'mimicsr_torch.node');
 
+const optional = process.argv.includes('--optional');
+
 function fail(message) {
   process.stderr.write(`${message}\n`);
   if (fs.existsSync(installed)) process.stderr.write('The addon that was built before is still in place.\n');
-  process.exit(1);
+  else if (optional) process.stderr.write('Going on without the torch engine.\n');
+  process.exit(optional ? 0 : 1);
 }
+
+/** True where the addon that is in place was built after every source was last changed. */
+function upToDate() {
+  if (!fs.existsSync(installed)) return false;
+  const built = fs.statSync(installed).mtimeMs;
+  const sources = fs
+    .readdirSync(native, { recursive: true })
+    .filter((name) => /\.(cc|h|gyp|cjs)$/.test(name));
+  return sources.every((name) => fs.statSync(path.join(native, name)).mtimeMs < built);
+}
+
+if (optional && upToDate()) process.exit(0);
 
 /** A folder with include/node/node_api.h, or undefined: node-gyp then downloads headers, as it does by default. */
 function nodeFolder() {
