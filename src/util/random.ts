@@ -63,6 +63,16 @@ export class Random {
     return mean + std * r * Math.cos(2 * Math.PI * this.uniform());
   }
 
+  /** Fills `out` with independent normal values; two from each Box-Muller pair, twice as fast as `normal`. */
+  fillNormal(out: Float32Array, mean = 0, std = 1): void {
+    for (let i = 0; i < out.length; i += 2) {
+      const r = std * Math.sqrt(-2 * Math.log(1 - this.uniform()));
+      const angle = 2 * Math.PI * this.uniform();
+      out[i] = mean + r * Math.cos(angle);
+      if (i + 1 < out.length) out[i + 1] = mean + r * Math.sin(angle);
+    }
+  }
+
   /** Normal, drawn again until it lies within [low, high]. */
   truncatedNormal(mean: number, std: number, low: number, high: number): number {
     for (;;) {
