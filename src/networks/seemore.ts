@@ -13,7 +13,7 @@ import { Module } from '../nn/module';
 import { gelu } from '../ops/gelu';
 import { pixelShuffle } from '../ops/pixel-shuffle';
 import { resize } from '../ops/resize';
-import { SrNetwork, addMean, subtractMean } from './sr-network';
+import { addMean, requireMinimumSize, SrNetwork, subtractMean } from './sr-network';
 
 export interface SeeMoReConfig {
   readonly scale: number;
@@ -88,6 +88,7 @@ export class SeeMoRe extends SrNetwork {
   }
 
   forward(lr: tf.Tensor4D): tf.Tensor4D {
+    requireMinimumSize(this, lr);
     const f0 = this.shallow.forward(subtractMean(lr, 1)); // [B, h, w, C]
     let f = f0;
     for (const group of this.groups) f = group.forward(f);

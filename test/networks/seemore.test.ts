@@ -20,7 +20,11 @@ describe.skipIf(SHARED === undefined)(`SeeMoRe against its golden on ${TEST_ENGI
   it.each(['x', 'x_odd', 'x_big'])('upscales in/%s as the reference does', async (name) => {
     await leavesNoTensors(() => {
       tf.tidy(() => {
-        expectImage(net.forward(golden.image(`in/${name}`)), golden.get(`out/${name.replace('x', 'y')}`), name);
+        expectImage(
+          net.forward(golden.image(`in/${name}`)),
+          golden.get(`out/${name.replace('x', 'y')}`),
+          name,
+        );
       });
     });
   });
@@ -29,7 +33,9 @@ describe.skipIf(SHARED === undefined)(`SeeMoRe against its golden on ${TEST_ENGI
     await leavesNoTensors(async () => {
       const x = golden.image('in/x');
       const target = golden.image('target');
-      const { loss, gradients } = await lossAndGradients(net, () => meanAbsoluteError(net.forward(x), target));
+      const { loss, gradients } = await lossAndGradients(net, () =>
+        meanAbsoluteError(net.forward(x), target),
+      );
       expect(Math.abs(loss - golden.scalar('loss'))).toBeLessThanOrEqual(1e-6);
       expectGradients(gradients, golden.under('grad'));
       tf.dispose([x, target]);
@@ -42,7 +48,9 @@ describe.skipIf(SHARED === undefined)(`SeeMoRe against its golden on ${TEST_ENGI
       const x = golden.image('train/in/x');
       const target = golden.image('train/target');
       tf.tidy(() => expectImage(net.forward(x), golden.get('train/out/y'), 'training batch'));
-      const { loss, gradients } = await lossAndGradients(net, () => meanAbsoluteError(net.forward(x), target));
+      const { loss, gradients } = await lossAndGradients(net, () =>
+        meanAbsoluteError(net.forward(x), target),
+      );
       expect(Math.abs(loss - golden.scalar('train/loss'))).toBeLessThanOrEqual(1e-6);
       expectGradients(gradients, golden.under('train/grad'));
       tf.dispose([x, target]);
@@ -52,7 +60,15 @@ describe.skipIf(SHARED === undefined)(`SeeMoRe against its golden on ${TEST_ENGI
 });
 
 describe('SeeMoRe', () => {
+  beforeAll(startTestEngine);
+
   it('has the published number of parameters in each size', () => {
     expect(new SeeMoRe(SEEMORE_PRESETS.tiny).parameterCount()).toBe(231_804);
+  });
+
+  it('refuses an image that its context branch would reduce to nothing', () => {
+    expect(() => new SeeMoRe().forward(tf.zeros([1, 15, 40, 3]))).toThrow(
+      'SeeMoRe needs an image of at least 16 x 16 pixels, got 40 x 15',
+    );
   });
 });
