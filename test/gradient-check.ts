@@ -34,8 +34,7 @@ export function checkGradients(
     const gradients = tf.grads((...xs: tf.Tensor[]) => tf.sum(tf.mul(f(...xs), weights)))([...inputs]);
     const score = (xs: readonly tf.Tensor[]): number => {
       // Summed in double precision: the difference of two near sums is what is measured.
-      const products = tf.mul(f(...xs), weights).dataSync();
-      return products.reduce((sum, v) => sum + v, 0);
+      return total(tf.mul(f(...xs), weights));
     };
     inputs.forEach((x, i) => {
       expect(gradients[i].shape, `shape of gradient ${i}`).toEqual(x.shape);
@@ -44,9 +43,9 @@ export function checkGradients(
         const at = (t: number): number =>
           score(inputs.map((input, j) => (j === i ? tf.add(input, tf.mul(direction, t)) : input)));
         const measured = (at(epsilon) - at(-epsilon)) / (2 * epsilon);
-        const terms = tf.mul(gradients[i], direction).dataSync();
-        const computed = terms.reduce((sum, v) => sum + v, 0);
-        const scale = Math.sqrt(terms.reduce((sum, v) => sum + v * v, 0));
+        const terms = tf.mul(gradients[i], direction);
+        const computed = total(terms);
+        const scale = Math.sqrt(total(tf.square(terms)));
         expect(
           Math.abs(measured - computed),
           `input ${i}: measured ${measured}, computed ${computed}`,
@@ -54,4 +53,9 @@ export function checkGradients(
       }
     });
   });
+}
+
+/** Sum of all elements in double precision. */
+function total(x: tf.Tensor): number {
+  return (x.dataSync() as Float32Array).reduce((sum, v) => sum + v, 0);
 }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type * as TypeScript from 'typescript';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -25,10 +26,10 @@ describe.skipIf(!existsSync(join(PACKAGE_ROOT, 'dist', 'index.js')))('the built 
 
   it("has declarations that tslab's TypeScript 5.0 reads: right cells pass, wrong ones are caught", () => {
     const tslab = createRequire(require.resolve('tslab/package.json'));
-    const ts = tslab('@tslab/typescript-for-tslab') as typeof import('typescript');
+    const ts = tslab('@tslab/typescript-for-tslab') as typeof TypeScript;
     expect(ts.version).toMatch(/^5\.0\./);
     // tslab's own settings for a cell in notebooks/.
-    const options: import('typescript').CompilerOptions = {
+    const options: TypeScript.CompilerOptions = {
       module: ts.ModuleKind.ES2022,
       target: ts.ScriptTarget.ES2022,
       moduleResolution: 2, // Node10
@@ -39,12 +40,16 @@ describe.skipIf(!existsSync(join(PACKAGE_ROOT, 'dist', 'index.js')))('the built 
     };
     const file = join(PACKAGE_ROOT, 'notebooks', '__cell__.ts');
     const host = ts.createCompilerHost(options);
-    const { getSourceFile, fileExists, readFile } = host;
-    host.fileExists = (name) => name === file || fileExists(name);
-    host.readFile = (name) => (name === file ? CELL : readFile(name));
-    host.getSourceFile = (name, ...rest) =>
-      name === file ? ts.createSourceFile(name, CELL, ts.ScriptTarget.ES2022) : getSourceFile(name, ...rest);
-    const program = ts.createProgram([file], options, host);
+    const withCell: TypeScript.CompilerHost = {
+      ...host,
+      fileExists: (name) => name === file || host.fileExists(name),
+      readFile: (name) => (name === file ? CELL : host.readFile(name)),
+      getSourceFile: (name, ...rest) =>
+        name === file
+          ? ts.createSourceFile(name, CELL, ts.ScriptTarget.ES2022)
+          : host.getSourceFile(name, ...rest),
+    };
+    const program = ts.createProgram([file], options, withCell);
     const faults = ts
       .getPreEmitDiagnostics(program)
       .filter((d) => d.file === undefined || !d.file.fileName.includes('/node_modules/'))

@@ -1,33 +1,36 @@
-import type { EngineLoader, EngineName } from './loader';
-import { InputError } from '../util/errors';
-import { registerGaps } from './gaps';
+import * as util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
+import { InputError } from '../util/errors';
+import { isInstalled, loadPackage } from '../util/optional-package';
+import { registerGaps } from './gaps';
+import type { EngineLoader, EngineName, EngineStatus } from './loader';
 
 /**
  * TensorFlow's own bindings, optional peers that a user may have installed. Version 4.22 brings TensorFlow 2.9 (CUDA 11.2
  * for the GPU form) and calls two functions that Node 23 removed; they are put back before it loads.
  */
 function tfjsNode(name: EngineName, packageName: string, summary: string): EngineLoader {
-  const missing = `${packageName} is not installed (npm install ${packageName}@4.22.0)`;
+  const status = (): EngineStatus => {
+    // A file that a plain TensorFlow.js standing in under the package's name would not have.
+    if (!isInstalled(`${packageName}/dist/nodejs_kernel_backend`)) {
+      return {
+        available: false,
+        detail: `${packageName} is not installed (npm install ${packageName}@4.22.0)`,
+      };
+    }
+    const { version } = loadPackage<{ version: string }>(`${packageName}/package.json`);
+    return { available: true, detail: `${packageName} ${version}` };
+  };
   return {
     name,
     summary,
-    probe: () => {
-      try {
-        const manifest = require(`${packageName}/package.json`) as { version: string };
-        // A build of the kit may stand in for the package with plain TensorFlow.js; that is not the native engine.
-        require.resolve(`${packageName}/dist/nodejs_kernel_backend`);
-        return Promise.resolve({ available: true, detail: `${packageName} ${manifest.version}` });
-      } catch {
-        return Promise.resolve({ available: false, detail: missing });
-      }
-    },
+    probe: () => Promise.resolve(status()),
     async start() {
-      const util = require('node:util') as Record<string, unknown>;
-      util.isNullOrUndefined ??= (v: unknown) => v === null || v === undefined;
-      util.isArray ??= Array.isArray;
+      const legacy = util as unknown as Record<string, unknown>;
+      legacy.isNullOrUndefined ??= (v: unknown) => v === null || v === undefined;
+      legacy.isArray ??= Array.isArray;
       try {
-        require(packageName);
+        loadPackage(packageName);
       } catch (error) {
         throw new InputError(`engine '${name}': ${packageName} does not load: ${(error as Error).message}`);
       }

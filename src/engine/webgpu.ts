@@ -1,43 +1,57 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InputError } from '../util/errors';
+import { isInstalled, loadPackage } from '../util/optional-package';
 import { registerGaps } from './gaps';
-import type { EngineLoader } from './loader';
+import type { EngineLoader, EngineStatus } from './loader';
 
 const PACKAGES = ['webgpu', '@tensorflow/tfjs-backend-webgpu'] as const;
+
+/** The part of WebGPU that is used here. */
+interface Gpu {
+  requestAdapter(): Promise<{
+    readonly info: { readonly description: string; readonly architecture: string };
+  } | null>;
+}
+interface Dawn {
+  readonly create: (options: string[]) => Gpu;
+  readonly globals: object;
+}
+
+/** Drivers that compute on the processor: slower than `wasm`, so used only where the engine is pinned. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software/i;
 
 /** TensorFlow.js on WebGPU through Dawn's Node binding; both packages are optional peers. */
 export const webgpuEngine: EngineLoader = {
   name: 'webgpu',
   summary: 'TensorFlow.js on WebGPU through Dawn (optional peers)',
-  probe: () => {
-    const missing = PACKAGES.filter((name) => !installed(name));
-    if (missing.length > 0) {
-      return Promise.resolve({
-        available: false,
-        detail: `not installed: ${missing.join(', ')} (npm install ${missing.join(' ')})`,
-      });
-    }
-    return Promise.resolve({ available: true, detail: PACKAGES.join(' + ') });
-  },
+  probe: status,
   async start() {
-    const { create, globals } = require('webgpu') as { create(o: string[]): unknown; globals: object };
+    const { create, globals } = loadPackage<Dawn>('webgpu');
     Object.assign(globalThis, globals);
     Object.defineProperty(globalThis, 'navigator', { value: { gpu: create([]) }, configurable: true });
-    require('@tensorflow/tfjs-backend-webgpu');
+    loadPackage('@tensorflow/tfjs-backend-webgpu');
     registerGaps('webgpu');
-    if (!(await tf.setBackend('webgpu'))) {
-      throw new InputError(
-        "engine 'webgpu': no usable GPU adapter was found (a Vulkan, Metal or D3D12 driver is needed)",
-      );
-    }
+    if (!(await tf.setBackend('webgpu'))) throw new InputError("engine 'webgpu': the backend did not start");
   },
 };
 
-function installed(name: string): boolean {
-  try {
-    require.resolve(name);
-    return true;
-  } catch {
-    return false;
+async function status(): Promise<EngineStatus> {
+  const missing = PACKAGES.filter((name) => !isInstalled(name));
+  if (missing.length > 0) {
+    const names = missing.join(' ');
+    return { available: false, detail: `not installed: ${names} (npm install ${names})` };
   }
+  const adapter = await loadPackage<Dawn>('webgpu').create([]).requestAdapter();
+  if (adapter === null) {
+    return { available: false, detail: 'no GPU adapter (a Vulkan, Metal or D3D12 driver is needed)' };
+  }
+  const name = `${adapter.info.description} ${adapter.info.architecture}`.trim();
+  const pinned = process.env.MIMICSR_ENGINE === 'webgpu';
+  if (SOFTWARE.test(name) && !pinned) {
+    return {
+      available: false,
+      detail: `${name} is a software adapter, slower than wasm (MIMICSR_ENGINE=webgpu takes it)`,
+    };
+  }
+  return { available: true, detail: name };
 }

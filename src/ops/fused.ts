@@ -16,5 +16,5 @@ export function runFused<T extends tf.Tensor | tf.Tensor[] = tf.Tensor>(
   inputs: tf.NamedTensorMap,
   attrs: tf.NamedAttrMap = {},
 ): T {
-  return tf.engine().runKernel(name, inputs, attrs) as T;
+  return tf.engine().runKernel<T>(name, inputs, attrs);
 }

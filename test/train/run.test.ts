@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { l1Process } from '../../src/baselines/l1';
 import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
 import { PairLoader } from '../../src/data/loader';
 import { SeeMoRe } from '../../src/networks/seemore';
@@ -112,7 +113,6 @@ describe(`training on ${TEST_ENGINE}`, () => {
   beforeAll(startTestEngine);
 
   it('lowers the loss and keeps the number of tensors', async () => {
-    const { l1Process } = await import('../../src/baselines/l1');
     const net = new SeeMoRe().initialise(1);
     const trainer = new Trainer(net, l1Process(), loader(), l1);
     const losses: number[] = [];
