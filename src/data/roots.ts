@@ -18,6 +18,17 @@ export function findDataset(name: string): string | undefined {
 }
 
 /**
+ * The first of `files` in the `weights` folder of the data root, else of the development material. Where there is none:
+ * the path at which the first is expected, for the message of whoever opens it.
+ */
+export function findWeights(files: readonly string[]): string {
+  const folders = [resolve(process.env.MIMICSR_DATA ?? 'data', 'weights')];
+  if (process.env.MIMICSR_SHARED) folders.push(resolve(process.env.MIMICSR_SHARED, 'data', 'weights'));
+  const paths = folders.flatMap((folder) => files.map((file) => join(folder, file)));
+  return paths.find((path) => existsSync(path)) ?? paths[0];
+}
+
+/**
  * A folder given by its path or, failing that, by a dataset's name.
  * @throws InputError saying where it was looked for
  */

@@ -11,6 +11,8 @@ import { noGradient } from '../ops/no-gradient';
 export interface ColourTerm {
   /** As configurations and results name it. */
   readonly name: string;
+  /** Smallest side of a picture; absent: any. */
+  readonly minimumSide?: number;
 
   /**
    * One difference a picture, in units of about one just noticeable difference (a CIELAB distance).

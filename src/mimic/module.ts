@@ -13,7 +13,7 @@ import { InputError } from '../util/errors';
 
 const FEATURES = 64;
 /** The guidance network's first convolution: 7x7, no padding. */
-const MINIMUM_SIDE = 7;
+export const MIMIC_MINIMUM_SIDE = 7;
 
 export interface MimicModuleOptions {
   /** Default true. False leaves the guidance network out: every picture's vector is 0, and the real LR goes unread. */
@@ -51,9 +51,9 @@ export class MimicModule extends Module {
    */
   forward(hr: tf.Tensor4D, lr: tf.Tensor4D): tf.Tensor4D {
     const [, h, w] = hr.shape;
-    if (h < MINIMUM_SIDE || w < MINIMUM_SIDE) {
+    if (h < MIMIC_MINIMUM_SIDE || w < MIMIC_MINIMUM_SIDE) {
       throw new InputError(
-        `the mimicking module needs LR patches of at least ${MINIMUM_SIDE}x${MINIMUM_SIDE} pixels, found ${h}x${w}`,
+        `the mimicking module needs LR patches of at least ${MIMIC_MINIMUM_SIDE}x${MIMIC_MINIMUM_SIDE} pixels, found ${h}x${w}`,
       );
     }
     const head = this.head.forward(hr); // [B, h, w, 64]

@@ -36,6 +36,7 @@ const LEAKY = { activation: { kind: 'leakyRelu', slope: 0.01 } } as const satisf
 
 export class CdNet extends Module implements ColourTerm {
   readonly name: string;
+  readonly minimumSide = MINIMUM_SIDE;
   private readonly narrow: Conv2d;
   private readonly wide: Conv2d;
   private readonly mixers: Conv2d[];

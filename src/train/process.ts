@@ -1,5 +1,6 @@
 /** What turns a misaligned pair into a loss: the contract of every training process ("Ours" and the baselines). */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { NoiseMode } from '../data/noise-image';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
 
@@ -9,6 +10,8 @@ export interface PairBatch {
   readonly lr: tf.Tensor4D;
   /** [B, 4h, 4w, 3] */
   readonly hr: tf.Tensor4D;
+  /** [B, h, w, 3] noise image of each HR patch (`data/noise-image`), where the process asks for them. */
+  readonly noise?: tf.Tensor4D;
 }
 
 /** Scalars whose weighted sum is minimised, by name as they appear in the log. */
@@ -18,6 +21,16 @@ export interface TrainingProcess {
   readonly name: string;
   /** Trained beside the SR network with an optimiser of its own, dropped at inference. */
   readonly helper?: Module;
+  /** How the helper's learning rate moves: along the SR network's cosine (default), or not at all. */
+  readonly helperSchedule?: 'cosine' | 'constant';
+  /** False where only the helper is trained and `losses` leaves the SR network alone. Default true. */
+  readonly trainsNetwork?: boolean;
+  /** Noise images that the loader makes for every batch. Absent: none. */
+  readonly noise?: NoiseMode;
+  /** Smallest LR patch side that the losses can be computed on. Absent: any. */
+  readonly minimumPatch?: number;
   /** Loss terms of one batch; runs on the tape. @param step 1-based iteration */
   losses(sr: SrNetwork, batch: PairBatch, step: number): LossTerms;
+  /** Frees the frozen networks that the process loaded; the helper is freed by whoever trains it. */
+  dispose?(): void;
 }

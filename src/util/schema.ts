@@ -17,7 +17,9 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string)
     throw unknownName(`key in ${place}`, issue.keys[0], keysAt(schema, issue.path));
   }
   const key = issue.path.length === 0 ? '' : ` key '${issue.path.join('.')}':`;
-  const found = JSON.stringify(at(value, issue.path)) ?? 'nothing';
+  // A check across keys says what it found (in `params`), which may be a default and so stand nowhere in the input.
+  const stated: unknown = issue.code === 'custom' ? issue.params?.found : undefined;
+  const found = JSON.stringify(stated ?? at(value, issue.path)) ?? 'nothing';
   throw new InputError(`${what}:${key} ${issue.message.replace(/^Invalid input: /, '')}, found ${found}`);
 }
 

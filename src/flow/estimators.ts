@@ -1,0 +1,35 @@
+/** The flow estimators by name. */
+import { findWeights } from '../data/roots';
+import { unknownName } from '../util/errors';
+import type { FlowEstimator } from './estimator';
+import { PwcNet } from './pwcnet';
+import { RaftSmall } from './raft-small';
+
+const PWC_NET_FILES = ['pwc-net.pth', 'pwc-net.safetensors'];
+const RAFT_SMALL_FILES = ['raft-small.safetensors', 'raft-small.pth'];
+
+/** A frozen network is a `Module`, so it can be disposed. */
+type LoadedEstimator = FlowEstimator & { dispose(): void };
+
+const LOADERS = {
+  /** As the paper's code runs it. */
+  'pwc-net-rgb': (path = findWeights(PWC_NET_FILES)): LoadedEstimator =>
+    PwcNet.load(path, { channelOrder: 'rgb' }),
+  /** In the channel order that its weights were trained with. */
+  'pwc-net-bgr': (path = findWeights(PWC_NET_FILES)): LoadedEstimator =>
+    PwcNet.load(path, { channelOrder: 'bgr' }),
+  'raft-small': (path = findWeights(RAFT_SMALL_FILES)): LoadedEstimator => RaftSmall.load(path),
+} as const;
+
+export type FlowName = keyof typeof LOADERS;
+export const FLOW_NAMES = Object.keys(LOADERS) as FlowName[];
+
+/**
+ * An estimator with its weights.
+ * @param path the weights' file; by default under its usual name in a data root's `weights` folder
+ * @throws InputError for an unknown name, and for weights that are missing (saying what brings them) or do not fit
+ */
+export function loadFlowEstimator(name: string, path?: string): LoadedEstimator {
+  if (!FLOW_NAMES.includes(name as FlowName)) throw unknownName('flow estimator', name, FLOW_NAMES);
+  return LOADERS[name as FlowName](path);
+}

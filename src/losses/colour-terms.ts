@@ -1,0 +1,30 @@
+/** The colour terms by name. */
+import { findWeights } from '../data/roots';
+import { CdNet } from '../networks/cdnet';
+import { unknownName } from '../util/errors';
+import { cielabTerm, type ColourTerm } from './colour-difference';
+
+const CDNET_FILES = ['CD-00014.pt', 'cdnet-00014.safetensors'];
+
+type LoadedTerm = ColourTerm & { dispose?(): void };
+
+const LOADERS = {
+  /** CDNet with its displaced wide branch, as the paper's code runs it. */
+  'cdnet-released': (path = findWeights(CDNET_FILES)): LoadedTerm => CdNet.load(path, 'released'),
+  'cdnet-corrected': (path = findWeights(CDNET_FILES)): LoadedTerm => CdNet.load(path, 'corrected'),
+  /** Needs no weights. */
+  cielab: (): LoadedTerm => cielabTerm,
+} as const;
+
+export type ColourName = keyof typeof LOADERS;
+export const COLOUR_NAMES = Object.keys(LOADERS) as ColourName[];
+
+/**
+ * A colour term with its weights, where it has some.
+ * @param path the weights' file; by default under its usual name in a data root's `weights` folder
+ * @throws InputError for an unknown name, and for weights that are missing (saying what brings them) or do not fit
+ */
+export function loadColourTerm(name: string, path?: string): LoadedTerm {
+  if (!COLOUR_NAMES.includes(name as ColourName)) throw unknownName('colour term', name, COLOUR_NAMES);
+  return LOADERS[name as ColourName](path);
+}

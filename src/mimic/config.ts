@@ -1,0 +1,98 @@
+/**
+ * What the mimicking process ("Ours") is made of, as plain data: every part that an ablation switches off, and every
+ * slip of the official code (omarAlezaby/Mimicked_Ali @ 27a5681) that can be corrected by itself.
+ */
+import { z } from 'zod';
+import { FLOW_NAMES } from '../flow/estimators';
+import { COLOUR_NAMES } from '../losses/colour-terms';
+import { parseWith } from '../util/schema';
+
+/** False: as the official code does it. */
+const correctionsSchema = z.strictObject({
+  /**
+   * Noise drawn on the picture: noise image made from grey levels 0..255 in RGB, and added as its difference from the
+   * patch shrunk on the same grid. Released: made from values in [0,1], so rectified noise on black in BGR, and added as
+   * its difference from the down-sampled HR.
+   */
+  noise: z.boolean().default(false),
+  /**
+   * One down-sampled HR, bicubic with half-pixel centres, for module, colour and flow: the grid of the 4x networks.
+   * Released: bicubic with aligned corners (2.4 % larger at 32 pixels), and bilinear with aligned corners for the flow.
+   */
+  grid: z.boolean().default(false),
+  /** Warp by exactly the flow. Released: by W / (W - 1) times the flow. */
+  warp: z.boolean().default(false),
+  /** Degradation loss averaged over the valid pixels. Released: over all, masked ones counting as zero. */
+  mean: z.boolean().default(false),
+  /** The module's learning rate follows the cosine too. Released: it stays where it starts. */
+  schedule: z.boolean().default(false),
+});
+
+const mimicSchema = z
+  .strictObject({
+    /** Weight of the colour term (not in the paper; the official code's); 0 without one. */
+    lambda: z.number().min(0).default(0.01),
+    colour: z.enum([...COLOUR_NAMES, 'none']).default('cdnet-released'),
+    /** Aligns the real LR with the mimicked one; `none` compares them as they lie. */
+    flow: z.enum([...FLOW_NAMES, 'none']).default('pwc-net-rgb'),
+    /** Leave out pixels whose warped LR comes from outside the patch. */
+    mask: z.boolean().default(true),
+    /** Add noise to the mimicked LR. */
+    noise: z.boolean().default(true),
+    /** The module sees the real LR through its guidance network. */
+    guidance: z.boolean().default(true),
+    /** Keep the SR network's loss from training the module. */
+    detach: z.boolean().default(true),
+    /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */
+    phase: z.enum(['joint', 'module', 'frozen']).default('joint'),
+    corrections: correctionsSchema.prefault({}),
+  })
+  .superRefine((config, context) => {
+    const { corrections } = config;
+    const refuse = (key: string, found: unknown, reason: string): void =>
+      context.addIssue({ code: 'custom', path: key.split('.'), message: reason, params: { found } });
+    if (config.colour === 'none' && config.lambda > 0)
+      refuse('lambda', config.lambda, "weighs a colour term, but 'colour' is 'none': expected 0");
+    if (config.colour !== 'none' && config.lambda === 0)
+      refuse('colour', config.colour, "has weight 'lambda' 0 and would never act: expected 'none'");
+    if (config.flow === 'none' && config.mask)
+      refuse(
+        'mask',
+        true,
+        'without flow nothing comes from outside, so there is nothing to mask: expected false',
+      );
+    if (config.flow === 'none' && corrections.warp)
+      refuse('corrections.warp', true, 'without flow nothing is warped: expected false');
+    if (!config.mask && corrections.mean)
+      refuse('corrections.mean', true, 'a mean over the valid pixels needs the mask: expected false');
+    if (!config.noise && corrections.noise)
+      refuse('corrections.noise', true, 'corrects the noise, but there is none: expected false');
+    if (config.phase !== 'joint' && !config.detach)
+      refuse(
+        'detach',
+        false,
+        `only in a joint training can the SR network's loss reach the module: expected true`,
+      );
+    if (config.phase === 'frozen' && corrections.schedule)
+      refuse('corrections.schedule', true, 'a frozen module has no learning rate: expected false');
+  });
+
+/** A complete configuration. */
+export type MimicConfig = z.infer<typeof mimicSchema>;
+/** What a user writes: what is left out takes the official code's value. */
+export type MimicSettings = z.input<typeof mimicSchema>;
+
+/**
+ * A complete, checked configuration. `{}` is the official code to the letter.
+ * @throws InputError naming the key, what was expected and what was found, also for combinations without a meaning
+ */
+export function mimicConfig(settings: unknown = {}, source = 'mimic config'): MimicConfig {
+  return parseWith<MimicConfig>(mimicSchema, settings, source);
+}
+
+/** All slips corrected, PWC-Net fed as it was trained. */
+export const MIMIC_CORRECTED: MimicSettings = {
+  colour: 'cdnet-corrected',
+  flow: 'pwc-net-bgr',
+  corrections: { noise: true, grid: true, warp: true, mean: true, schedule: true },
+};

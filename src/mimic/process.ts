@@ -1,0 +1,103 @@
+/**
+ * "Ours": the SR network trains on mimicked LR patches, and the mimicking module beside it (paper, section 3). In every
+ * iteration the module makes M from the down-sampled HR (`step.ts`); the SR network's loss is mean |S(M) - HR| and, as M
+ * is detached, does not reach the module, whose own losses are L_deg and lambda L_col.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { FlowEstimator } from '../flow/estimator';
+import { loadFlowEstimator } from '../flow/estimators';
+import type { ColourTerm } from '../losses/colour-difference';
+import { loadColourTerm } from '../losses/colour-terms';
+import { meanAbsoluteError } from '../ops/mean-absolute-error';
+import { noGradient, stopGradient } from '../ops/no-gradient';
+import type { LossTerms, TrainingProcess } from '../train/process';
+import type { MimicConfig } from './config';
+import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
+import { degradationLoss, degradationTarget, mimic } from './step';
+
+export interface MimicParts {
+  /** As `config.flow` names it; needed unless that is `none` or the module is frozen. */
+  readonly flow?: FlowEstimator;
+  /** As `config.colour` names it; needed unless that is `none` or the module is frozen. */
+  readonly colour?: ColourTerm;
+}
+
+/**
+ * @param module with weights: fresh ones, or trained ones where the phase is `frozen`
+ * @param parts made by whoever calls; they stay the caller's
+ */
+export function mimicProcess(config: MimicConfig, module: MimicModule, parts: MimicParts): TrainingProcess {
+  const frozen = config.phase === 'frozen';
+  const flow = part('flow', config.flow, parts.flow, frozen);
+  const colour = part('colour', config.colour, parts.colour, frozen);
+  const noise = config.noise ? (config.corrections.noise ? 'repaired' : 'released') : undefined;
+  return {
+    name: 'mimic',
+    ...(frozen
+      ? {}
+      : { helper: module, helperSchedule: config.corrections.schedule ? 'cosine' : 'constant' }),
+    ...(noise === undefined ? {} : { noise }),
+    trainsNetwork: config.phase !== 'module',
+    minimumPatch: Math.max(config.guidance ? MIMIC_MINIMUM_SIDE : 1, colour?.minimumSide ?? 1),
+
+    losses(sr, batch): LossTerms {
+      if (frozen) {
+        const constant = noGradient(() => tf.tidy(() => mimic(module, batch, config).mimicked));
+        return { reconstruction: { value: meanAbsoluteError(sr.forward(constant), batch.hr), weight: 1 } };
+      }
+      const { h, mimicked } = mimic(module, batch, config);
+      const target = degradationTarget(batch, h, flow, config);
+      const terms: LossTerms = {
+        degradation: { value: degradationLoss(mimicked, target, config), weight: 1 },
+      };
+      if (colour !== undefined) {
+        terms.colour = { value: tf.mean(colour.difference(h, mimicked)), weight: config.lambda };
+      }
+      if (config.phase === 'joint') {
+        const input = config.detach ? stopGradient(mimicked) : mimicked;
+        terms.reconstruction = { value: meanAbsoluteError(sr.forward(input), batch.hr), weight: 1 };
+      }
+      return terms;
+    },
+  };
+}
+
+/** The part if the configuration asks for it; a run's record must not name another than the one in use. */
+function part<T extends { readonly name: string }>(
+  key: string,
+  name: string,
+  given: T | undefined,
+  frozen: boolean,
+): T | undefined {
+  if (frozen || name === 'none') return undefined;
+  if (given?.name !== name)
+    throw new Error(`mimic config names ${key} '${name}', got ${given?.name ?? 'none'}`);
+  return given;
+}
+
+/**
+ * The process with everything it needs: flow and colour networks from their usual files, the module freshly initialised
+ * or, in phase `frozen`, given.
+ * @param seed of the module's initial weights
+ * @throws InputError where weights are missing, saying which and what brings them
+ */
+export function createMimicProcess(
+  config: MimicConfig,
+  seed: number,
+  trained?: MimicModule,
+): TrainingProcess {
+  if ((trained !== undefined) !== (config.phase === 'frozen')) {
+    throw new Error("a trained module belongs to phase 'frozen', and only to it");
+  }
+  const loads = config.phase !== 'frozen';
+  const flow = loads && config.flow !== 'none' ? loadFlowEstimator(config.flow) : undefined;
+  const colour = loads && config.colour !== 'none' ? loadColourTerm(config.colour) : undefined;
+  const module = trained ?? new MimicModule({ guidance: config.guidance }).initialise(seed);
+  return {
+    ...mimicProcess(config, module, { flow, colour }),
+    dispose: () => {
+      flow?.dispose();
+      colour?.dispose?.();
+    },
+  };
+}

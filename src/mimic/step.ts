@@ -1,0 +1,105 @@
+/**
+ * The mimicking half of one training iteration (paper, sections 3.1 and 3.2; `srmimsimp_model.py`, `l1liteisp_loss.py`
+ * and `CD_loss.py` of omarAlezaby/Mimicked_Ali @ 27a5681):
+ *
+ *   h      = down-sampled HR
+ *   M      = clamp(module(h, LR) + noise, 0, 1)               the mimicked LR: HR's geometry and colour, LR's degradation
+ *   L_deg  = mean | m M - m warp(LR, flow(h -> LR)) |         m: where the warped LR comes from inside the patch
+ *   L_col  = mean over the batch of colour difference(h, M)
+ *
+ * What differs between the official code and its corrections is said at each function.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { FlowEstimator } from '../flow/estimator';
+import { clamp } from '../ops/clamp';
+import { meanAbsoluteError } from '../ops/mean-absolute-error';
+import { resize } from '../ops/resize';
+import { maskedWarp, warp } from '../ops/warp';
+import type { PairBatch } from '../train/process';
+import type { MimicConfig } from './config';
+import type { MimicModule } from './module';
+
+export interface Mimicked {
+  /** [B, h, w, 3] down-sampled HR. */
+  readonly h: tf.Tensor4D;
+  /** [B, h, w, 3] what the module put out. */
+  readonly raw: tf.Tensor4D;
+  /** [B, h, w, 3] M, the mimicked LR in [0,1]. */
+  readonly mimicked: tf.Tensor4D;
+}
+
+/** The mimicked LR of a batch, differentiable in the module. */
+export function mimic(module: MimicModule, batch: PairBatch, config: MimicConfig): Mimicked {
+  const h = downSampled(batch, config);
+  const raw = module.forward(h, batch.lr);
+  const noise = addedNoise(batch, h, config);
+  return { h, raw, mimicked: clamp(noise === undefined ? raw : tf.add<tf.Tensor4D>(raw, noise), 0, 1) };
+}
+
+/**
+ * h, bicubic without antialiasing. Released: with aligned corners, so that pixel i lies at HR position i (4w - 1) / (w - 1).
+ * Corrected grid: with half-pixel centres, at 4 i + 1.5, where the 4x networks put LR pixel i.
+ */
+function downSampled({ hr, lr }: PairBatch, { corrections }: MimicConfig): tf.Tensor4D {
+  const [, h, w] = lr.shape;
+  return resize(hr, h, w, { mode: 'bicubic', alignCorners: !corrections.grid });
+}
+
+/**
+ * What is added to the module's output. Released: noise image - h, so that the output itself must hold h once more.
+ * Corrected: noise image - HR shrunk as the noise image was, which is noise alone.
+ */
+function addedNoise(batch: PairBatch, h: tf.Tensor4D, config: MimicConfig): tf.Tensor4D | undefined {
+  if (!config.noise) return undefined;
+  if (batch.noise === undefined)
+    throw new Error('the batch has no noise images, which the mimicking process needs');
+  const [, height, width] = h.shape;
+  const clean = config.corrections.noise ? resize(batch.hr, height, width, { mode: 'bilinear' }) : h;
+  return tf.sub<tf.Tensor4D>(batch.noise, clean);
+}
+
+export interface DegradationTarget {
+  /** [B, h, w, 3] the real LR in the HR's geometry, zero where masked. */
+  readonly target: tf.Tensor4D;
+  /** [B, h, w, 1] of 0 and 1; absent: every pixel counts. */
+  readonly mask?: tf.Tensor4D;
+  /** [B, h, w, 2] in pixels; absent without flow. */
+  readonly flow?: tf.Tensor4D;
+}
+
+/** What the mimicked LR is compared with: a constant. */
+export function degradationTarget(
+  batch: PairBatch,
+  h: tf.Tensor4D,
+  estimator: FlowEstimator | undefined,
+  config: MimicConfig,
+): DegradationTarget {
+  if (estimator === undefined) return { target: batch.lr };
+  const { hr, lr } = batch;
+  const [, height, width] = lr.shape;
+  // Released: the flow gets another down-sampled HR than the module, bilinear with aligned corners.
+  const first = config.corrections.grid
+    ? h
+    : resize(hr, height, width, { mode: 'bilinear', alignCorners: true });
+  const flow = estimator.estimate(first, lr);
+  const rule = config.corrections.warp ? 'exact' : 'released';
+  if (!config.mask) return { target: warp(lr, flow, rule), flow };
+  const { warped, mask } = maskedWarp(lr, flow, rule);
+  return { target: warped, mask, flow };
+}
+
+/**
+ * L_deg. Released: the mean runs over all pixels, masked ones counting as zero. Corrected mean: over the valid ones; 0
+ * where there are none.
+ */
+export function degradationLoss(
+  mimicked: tf.Tensor4D,
+  { target, mask }: DegradationTarget,
+  config: MimicConfig,
+): tf.Scalar {
+  if (mask === undefined) return meanAbsoluteError(mimicked, target);
+  const loss = meanAbsoluteError(tf.mul(mimicked, mask), target);
+  if (!config.corrections.mean) return loss;
+  const valid = tf.maximum(tf.sum(mask), 1);
+  return tf.mul(loss, tf.div(mask.size, valid));
+}
