@@ -26,7 +26,7 @@ import { cameraOptions, NEUTRAL_COLOUR } from './camera-options';
  *
  * 1 to 5 are in linear light because lenses and sensors add light. The gains commute with blur and sampling, so they
  * may as well act on the LR picture; the tone curve does not, and there it makes the true colour change exact for LR
- * pixels: without noise and JPEG, lr is the recoloured picture of the same light, to the last bit.
+ * pixels: without noise and JPEG, lr is `applyColourChange` of the moved picture, to float32 accuracy.
  *
  * Left out on purpose: depth edges, motion blur, demosaicing, in-camera sharpening and denoising, chromatic aberration.
  */
@@ -52,7 +52,9 @@ export interface CameraShot {
 
 /**
  * Photographs an HR picture of [H, W, 3], H and W at least 16. The random movement and the noise come from `random`,
- * each from a stream of its own: the noise is the same whatever the geometry is.
+ * each from a stream of its own: the noise is the same whatever the geometry is. Where lr looks beyond the HR picture's
+ * edge it sees its mirror image; lr read at x + flow(x) within the picture never lands there, so the flow needs no mask
+ * but "inside".
  * @throws InputError on bad settings, a picture too small or not RGB, or a movement that folds the picture.
  */
 export async function photograph(hr: Image, settings: CameraSettings, random: Random): Promise<CameraShot> {
@@ -68,8 +70,7 @@ export async function photograph(hr: Image, settings: CameraSettings, random: Ra
   );
   const flow = movement.trueFlow();
 
-  const light = blankImage(cut.width, cut.height);
-  for (let i = 0; i < light.data.length; i++) light.data[i] = srgbToLinear(cut.data[i]);
+  const light = linearLight(cut);
   const still = sampleAreas(light, options.blur);
   const moved = movement.isNone ? still : sampleAreas(movement.resample(light), options.blur);
   const clean =
@@ -82,6 +83,21 @@ export async function photograph(hr: Image, settings: CameraSettings, random: Ra
       ? { ...aligned, data: aligned.data.slice() }
       : await expose(moved, options.colour);
   return { hr: cut, lr, aligned, clean: renderLight(clean, NEUTRAL_COLOUR), flow, options };
+}
+
+/** Linear light of the 256 values of 8-bit pictures. */
+const LIGHT_OF_8_BITS = Float64Array.from({ length: 256 }, (_, v) => srgbToLinear(Math.fround(v / 255)));
+
+/** An encoded picture's linear light; the powers of 8-bit values, which most HR pictures have, are looked up. */
+function linearLight(image: Image): Image {
+  const { width, height, data } = image;
+  const light = blankImage(width, height);
+  for (let i = 0; i < data.length; i++) {
+    const level = Math.round(data[i] * 255);
+    const is8Bit = level >= 0 && level <= 255 && Math.fround(level / 255) === data[i];
+    light.data[i] = is8Bit ? LIGHT_OF_8_BITS[level] : srgbToLinear(data[i]);
+  }
+  return light;
 }
 
 /** Sensor, rendering and file: linear light in, the finished picture out. */

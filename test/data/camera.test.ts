@@ -275,6 +275,15 @@ describe('a shot', () => {
     }
   });
 
+  it('takes 8-bit pictures and pictures brighter than white as well', async () => {
+    const grey8 = flat(32, 32, 0.2);
+    grey8.data.fill(200 / 255);
+    const bright = { ...grey8, data: grey8.data.map(() => 300 / 255) };
+    const { clean } = await photograph(grey8, {}, new Random(1));
+    expect(clean.data.every((v) => Math.abs(v - 200 / 255) < 1e-6)).toBe(true);
+    expect((await photograph(bright, {}, new Random(1))).clean.data.every((v) => v === 1)).toBe(true);
+  });
+
   it('with neutral settings is clean itself, with zero flow', async () => {
     const { lr, aligned, clean, flow } = await photograph(HR, {}, new Random(1));
     expect(same(lr, clean)).toBe(true);
