@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { dataRoots, findDataset } from '../data/roots';
-import { probeEngines } from '../engine/engines';
+import { probeEngines, startEngine } from '../engine/engines';
+import { networkMacs } from '../networks/macs';
+import { createNetwork, NETWORK_NAMES, NETWORKS } from '../networks/networks';
 import { versions } from '../util/versions';
 import { print, printJson, table } from './output';
 
@@ -22,9 +24,17 @@ const DATASETS = [
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Show engines (with the reason where one is missing), datasets found and versions.')
+    .option(
+      '--networks',
+      "instead: parameters and multiply-accumulates of the paper's networks (starts an engine)",
+    )
     .option('--json', 'machine-readable output')
     .addHelpText('after', '\nExample:\n  mimicsr doctor --json')
-    .action(async ({ json = false }: { json?: boolean }) => {
+    .action(async ({ json = false, networks = false }: { json?: boolean; networks?: boolean }) => {
+      if (networks) {
+        await reportNetworks(json);
+        return;
+      }
       const engines = await probeEngines();
       const report = {
         versions: versions(),
@@ -45,9 +55,9 @@ export function doctorCommand(): Command {
         e.name === report.chosen ? 'chosen' : e.available ? 'found' : 'missing';
       print(
         table(
-          ['engine', 'state', '', ''],
-          engines.map((e) => [e.name, mark(e), '', e.detail]),
-        ).replace(/ +$/gm, ''),
+          ['engine', 'state', 'detail'],
+          engines.map((e) => [e.name, mark(e), e.detail]),
+        ),
       );
       print('');
       print(
@@ -55,4 +65,33 @@ export function doctorCommand(): Command {
       );
       for (const d of report.datasets) print(`  ${d.name.padEnd(14)} ${d.folder ?? 'not found'}`);
     });
+}
+
+/** LR side for which multiply-accumulates are given. */
+const MACS_SIDE = 32;
+
+async function reportNetworks(json: boolean): Promise<void> {
+  const engine = await startEngine();
+  const rows = NETWORK_NAMES.map((name) => {
+    const network = createNetwork(name).initialise(0);
+    const row = {
+      network: name,
+      preset: NETWORKS[name].paper,
+      parameters: network.parameterCount(),
+      macs: networkMacs(network, MACS_SIDE, MACS_SIDE),
+    };
+    network.dispose();
+    return row;
+  });
+  if (json) {
+    printJson({ lr: [MACS_SIDE, MACS_SIDE], engine, networks: rows });
+    return;
+  }
+  const cells = rows.map((r) => [
+    r.network,
+    r.preset,
+    r.parameters.toLocaleString('en'),
+    r.macs.toLocaleString('en'),
+  ]);
+  print(table(['network', 'preset', 'parameters', `MACs for ${MACS_SIDE}x${MACS_SIDE}`], cells));
 }
