@@ -5,11 +5,11 @@ import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import { photograph } from './camera';
-import { CAMERA_PRESETS, drawCamera } from './camera-presets';
+import { CAMERA_PRESETS, drawCamera, type CameraPresetName } from './camera-presets';
 import { fingerprintOf, pixelsOf, type PairSet } from './pairs';
 import { drawScene } from './scenes';
 
-export type CameraPresetName = keyof typeof CAMERA_PRESETS;
+export type { CameraPresetName } from './camera-presets';
 export const CAMERA_PRESET_NAMES = Object.keys(CAMERA_PRESETS) as CameraPresetName[];
 
 /** HR pictures to photograph. */
