@@ -3,6 +3,7 @@
  * whole rows, on every engine; TensorFlow.js's own resize has no gradient kernel everywhere.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasFused, runFused } from './fused';
 
 /** [B, H, W, C] to [B, 2H, 2W, C]. */
 export function nearestUpsample2(x: tf.Tensor4D): tf.Tensor4D {
@@ -14,6 +15,7 @@ export function nearestUpsample2(x: tf.Tensor4D): tf.Tensor4D {
 }
 
 function repeat(x: tf.Tensor4D): tf.Tensor4D {
+  if (hasFused('NearestUpsample2')) return runFused('NearestUpsample2', { x });
   const [b, h, w, c] = x.shape;
   return tf.tidy(() => {
     const pixels = tf.reshape(x, [b * h * w, c]);

@@ -6,6 +6,7 @@
  * Antialiased MATLAB-style resizing of image files is `image/resize.ts`; this file is for tensors inside a network.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { hasFused, runFused } from './fused';
 
 export type ResizeMode = 'nearest' | 'bilinear' | 'bicubic';
 
@@ -17,6 +18,8 @@ export interface ResizeOptions {
 
 /** [B, H, W, C] to [B, height, width, C], as torch.nn.functional.interpolate without antialiasing or clamping. */
 export function resize(x: tf.Tensor4D, height: number, width: number, options: ResizeOptions): tf.Tensor4D {
+  // Only an engine that never differentiates has this kernel; the matrices bring their own gradient.
+  if (hasFused('Resize')) return runFused('Resize', { x }, { height, width, ...options });
   const [, h, w] = x.shape;
   const rows = interpolationMatrix(h, height, options);
   const columns = interpolationMatrix(w, width, options);
