@@ -2,7 +2,7 @@
 // folder of a Python installation), the PyTorch of the user's Python, Debian's libtorch-dev.
 //
 // As a program (from binding.gyp) it prints one entry of what scripts/build-torch.cjs found and put into
-// MIMICSR_LIBTORCH_FOUND: include, lib, libraries, flags; or `sources`, the C++ files.
+// MIMICSR_LIBTORCH_FOUND: include, lib, libraries, flags; or the C++ files: sources (the addon), loops.
 'use strict';
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -115,9 +115,9 @@ function findLibtorch(env = process.env) {
   return { tried };
 }
 
-/** The addon's C++ files, relative to this folder. */
-function sources() {
-  return ['core', 'kernels'].flatMap((folder) =>
+/** C++ files of these folders, relative to this one. */
+function sources(...folders) {
+  return folders.flatMap((folder) =>
     fs
       .readdirSync(path.join(__dirname, folder))
       .filter((file) => file.endsWith('.cc'))
@@ -128,9 +128,9 @@ function sources() {
 
 if (require.main === module) {
   const what = process.argv[2];
-  const list = what === 'sources' ? sources() : JSON.parse(process.env.MIMICSR_LIBTORCH_FOUND ?? '{}')[what];
-  if (list === undefined)
-    throw new Error(`binding.gyp is run by scripts/build-torch.cjs; nothing known of "${what}"`);
+  const found = JSON.parse(process.env.MIMICSR_LIBTORCH_FOUND ?? '{}');
+  const list = { ...found, sources: sources('core', 'kernels'), loops: sources('loops') }[what];
+  if (list === undefined) throw new Error(`binding.gyp is run by scripts/build-torch.cjs; nothing known of "${what}"`);
   process.stdout.write([list].flat().join('\n'));
 }
 

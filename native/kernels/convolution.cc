@@ -5,6 +5,8 @@
 // Where the zeros after an axis equal those before it ATen pads by itself; other cases pad first.
 #include "convolution.h"
 
+#include "../core/rows.h"
+
 namespace mimicsr {
 
 Window read_window(Call& call) {
@@ -50,6 +52,8 @@ using namespace mimicsr;
 using at::Tensor;
 
 namespace {
+
+constexpr int64_t kLargestPacked = 512 * 512;  // elements of a matrix that stay in cache
 
 const Sizes kNone2{0, 0};
 const Sizes kNone3{0, 0, 0};
@@ -142,6 +146,202 @@ void activate(Tensor& y, Activation activation, double slope, const Tensor& weig
 
 }  // namespace mimicsr
 
+namespace {
+
+using loops::Act;
+
+// The loops know three activations; the rest are applied afterwards.
+bool in_loops(Activation activation) {
+  return activation == Activation::kLinear || activation == Activation::kRelu || activation == Activation::kLeakyRelu;
+}
+
+Act act_of(Activation activation) {
+  return activation == Activation::kRelu        ? Act::kRelu
+         : activation == Activation::kLeakyRelu ? Act::kLeakyRelu
+                                                : Act::kNone;
+}
+
+// A 1x1 convolution is a product of all pixels with a small matrix.
+bool is_linear(const Tensor& x, const Tensor& w, const Window& window) {
+  if (!on_loops(x) || x.dim() != 4 || w.size(0) != 1 || w.size(1) != 1 || w.numel() > kLargestPacked) return false;
+  for (size_t d = 0; d < 2; ++d) {
+    if (window.strides[d] != 1 || window.before[d] != 0 || window.out[d] != x.size(1 + static_cast<int64_t>(d))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// w [k, n] (or its transpose) as the loops want it.
+Tensor packed(const Tensor& w, bool transpose) {
+  const int64_t k = w.size(transpose ? 1 : 0), n = w.size(transpose ? 0 : 1);
+  const Tensor out = at::empty({k, loops::round_up(n, fast().lanes)}, w.options());
+  fast().pack(data(w), w.stride(transpose ? 1 : 0), w.stride(transpose ? 0 : 1), k, n, out.data_ptr<float>());
+  return out;
+}
+
+// A vector with zeros up to a whole number of lanes.
+Tensor padded_vector(const Tensor& v) {
+  const int64_t n = v.numel();
+  return at::constant_pad_nd(v, {0, loops::round_up(n, fast().lanes) - n}).contiguous();
+}
+
+constexpr int64_t kRowsAtOnce = 128;  // rows of a product that stay in cache together
+
+Tensor linear_forward(const Tensor& x, const Tensor& w, const Tensor& bias, Act act, float slope) {
+  const RowView in = rows_of(x);
+  const int64_t k = in.c, n = w.size(3);
+  Sizes shape(x.sizes().begin(), x.sizes().end());
+  shape.back() = n;
+  const Tensor y = at::empty(shape, x.options());
+  const Tensor matrix = packed(w.reshape({k, n}), false);
+  const Tensor offset = bias.defined() ? padded_vector(bias) : Tensor();
+  const int64_t grain = std::max<int64_t>(kRowsAtOnce, (1 << 18) / std::max<int64_t>(1, k * n));
+  at::parallel_for(0, in.count, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row += kRowsAtOnce) {
+      fast().linear(from_row(in, row), std::min(kRowsAtOnce, end - row), k, data(matrix), n, data(offset), act, slope,
+                    out_rows(y, row));
+    }
+  });
+  return y;
+}
+
+struct Gradients {
+  Tensor x, w, bias;
+};
+
+// What the gradient of a convolution needs besides its geometry.
+struct Wanted {
+  bool x, w, bias;
+};
+
+// dx = d W^T, dW = x^T d, dbias = sum of d with d = dy act'(y), a stretch of rows at a time.
+Gradients linear_backward(const Tensor& dy, const Tensor& x, const Tensor& w, const Tensor& y, Act act, float slope,
+                          Wanted wanted) {
+  const RowView in = rows_of(x), gradient = rows_of(dy), out = y.defined() ? rows_of(y) : gradient;
+  const int64_t k = in.c, n = w.size(3);
+  const int64_t width = loops::round_up(n, fast().lanes);
+  Gradients result;
+  if (wanted.x) result.x = at::empty(x.sizes(), x.options());
+  const Tensor matrix = wanted.x ? packed(w.reshape({k, n}), true) : Tensor();
+  const Parts parts(in.count, kRowsAtOnce * 4, 32);
+  const Tensor dw = wanted.w ? at::zeros({parts.number, k, width}, x.options()) : Tensor();
+  const Tensor dbias = wanted.bias ? at::zeros({parts.number, n}, x.options()) : Tensor();
+  parallel_parts(parts.number, [&](int64_t part) {
+    const Tensor stretch = at::empty({kRowsAtOnce, width}, x.options());
+    float* d = stretch.data_ptr<float>();
+    for (int64_t row = parts.begin(part); row < parts.end(part); row += kRowsAtOnce) {
+      const int64_t count = std::min(kRowsAtOnce, parts.end(part) - row);
+      fast().activation_grad(from_row(gradient, row), from_row(out, row), count, n, act, slope, d,
+                             wanted.bias ? dbias.data_ptr<float>() + part * n : nullptr);
+      if (wanted.x) fast().linear({d, width}, count, n, data(matrix), k, nullptr, Act::kNone, 0, out_rows(result.x, row));
+      if (wanted.w) {
+        fast().linear_filter_grad(from_row(in, row), d, count, k, n, dw.data_ptr<float>() + part * k * width);
+      }
+    }
+  });
+  if (wanted.w) result.w = dw.sum(0).narrow(1, 0, n).reshape(w.sizes()).contiguous();
+  if (wanted.bias) result.bias = dbias.sum(0);
+  return result;
+}
+
+// d = dy act'(y), dense, and its sum over all pixels where wanted.
+std::pair<Tensor, Tensor> before_activation(const Tensor& dy, const Tensor& y, Activation activation, float slope,
+                                            bool with_sum) {
+  if (!on_loops(dy)) {
+    Tensor d = dy;
+    if (activation != Activation::kLinear) {
+      const double low = activation == Activation::kRelu ? 0 : slope;
+      d = at::where(at::gt(y, 0), dy, dy.mul(low));
+    }
+    return {d, with_sum ? d.sum({0, 1, 2}) : Tensor()};
+  }
+  const RowView gradient = rows_of(dy);
+  const bool plain = activation == Activation::kLinear;
+  if (plain && !with_sum) return {dy, Tensor()};
+  const Parts parts(gradient.count, 512, 32);
+  const Tensor sums = with_sum ? at::zeros({parts.number, gradient.c}, dy.options()) : Tensor();
+  if (plain) {
+    parallel_parts(parts.number, [&](int64_t part) {
+      fast().column_sums(from_row(gradient, parts.begin(part)), parts.end(part) - parts.begin(part), gradient.c,
+                         sums.data_ptr<float>() + part * gradient.c);
+    });
+    return {dy, sums.sum(0)};
+  }
+  const RowView out = rows_of(y);
+  const Tensor d = at::empty(dy.sizes(), dy.options());
+  parallel_parts(parts.number, [&](int64_t part) {
+    const int64_t begin = parts.begin(part);
+    fast().scale_by_activation(from_row(gradient, begin), from_row(out, begin), parts.end(part) - begin, gradient.c,
+                               act_of(activation), slope, d.data_ptr<float>() + begin * gradient.c,
+                               with_sum ? sums.data_ptr<float>() + part * gradient.c : nullptr);
+  });
+  return {d, with_sum ? sums.sum(0) : Tensor()};
+}
+
+loops::Depthwise depthwise_of(const Tensor& w, const Window& window) {
+  return {w.size(2),         w.size(0),        w.size(1),        window.strides[0],   window.strides[1],
+          window.before[0],  window.before[1], window.dilations[0], window.dilations[1]};
+}
+
+bool depthwise_in_loops(const Tensor& x, const Tensor& w) { return on_loops(x) && w.size(3) == 1; }
+
+constexpr int64_t kRowGrain = 8;  // rows of a map that are worth a thread
+
+Tensor depthwise_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, Act act,
+                         float slope) {
+  const MapView in = map_of(x);
+  const Tensor filter = w.contiguous(), offset = bias.defined() ? bias.contiguous() : bias;
+  const Tensor y = at::empty({x.size(0), window.out[0], window.out[1], x.size(3)}, x.options());
+  const auto g = depthwise_of(w, window);
+  at::parallel_for(0, y.size(0) * y.size(1), kRowGrain, [&](int64_t begin, int64_t end) {
+    fast().depthwise(g, in.map, data(filter), data(offset), act, slope, out_map(y), begin, end);
+  });
+  return y;
+}
+
+Gradients depthwise_backward(const Tensor& d, at::IntArrayRef x_shape, const Tensor& x, const Tensor& w,
+                             const Window& window, Wanted wanted) {
+  const MapView gradient = map_of(d);
+  const auto g = depthwise_of(w, window);
+  Gradients result;
+  if (wanted.x) {
+    result.x = at::empty(x_shape, d.options());
+    const bool unit = g.stride_h == 1 && g.stride_w == 1;
+    const auto turned = [&] {
+      auto t = g;
+      t.pad_h = (g.kh - 1) * g.dilation_h - g.pad_h;
+      t.pad_w = (g.kw - 1) * g.dilation_w - g.pad_w;
+      return t;
+    }();
+    const Tensor filter = unit ? w.flip({0, 1}).contiguous() : w.contiguous();
+    at::parallel_for(0, x_shape[0] * x_shape[1], kRowGrain, [&](int64_t begin, int64_t end) {
+      if (unit) {
+        fast().depthwise(turned, gradient.map, data(filter), nullptr, Act::kNone, 0, out_map(result.x), begin, end);
+      } else {
+        fast().depthwise_input_grad(g, gradient.map, data(filter), out_map(result.x), begin, end);
+      }
+    });
+  }
+  if (wanted.w || wanted.bias) {
+    const MapView in = map_of(x);
+    const Parts parts(d.size(0) * d.size(1), kRowGrain, 32);
+    const int64_t taps = w.numel();
+    const Tensor sums = at::zeros({parts.number, taps + g.c}, d.options());
+    parallel_parts(parts.number, [&](int64_t part) {
+      float* to = sums.data_ptr<float>() + part * (taps + g.c);
+      fast().depthwise_filter_grad(g, in.map, gradient.map, to, wanted.bias ? to + taps : nullptr, parts.begin(part),
+                                   parts.end(part));
+    });
+    const Tensor total = sums.sum(0);
+    result.w = total.narrow(0, 0, taps).reshape(w.sizes());
+    if (wanted.bias) result.bias = total.narrow(0, taps, g.c);
+  }
+  return result;
+}
+
+}  // namespace
+
 // x [B, H, W, C], filter [h, w, C, O], optional bias [O], activation -> [B, H', W', O]; with a depth axis for 3-D.
 KERNEL(Conv) {
   const Tensor& x = call.tensor();
@@ -151,6 +351,9 @@ KERNEL(Conv) {
   const auto activation = static_cast<Activation>(call.integer());
   const double slope = call.number();
   const Tensor prelu = call.optional_tensor();
+  if (is_linear(x, w, window) && in_loops(activation)) {
+    return call.result(linear_forward(x, w, bias, act_of(activation), static_cast<float>(slope)));
+  }
   Tensor y = channels_last(forward(channels_first(x), filter_first(w), bias, window, 1));
   activate(y, activation, slope, prelu);
   call.result(y);
@@ -184,6 +387,9 @@ KERNEL(DepthwiseConv) {
   const auto activation = static_cast<Activation>(call.integer());
   const double slope = call.number();
   const Tensor prelu = call.optional_tensor();
+  if (depthwise_in_loops(x, w) && in_loops(activation)) {
+    return call.result(depthwise_forward(x, w, bias, window, act_of(activation), static_cast<float>(slope)));
+  }
   Tensor y = channels_last(forward(channels_first(x), depthwise_first(w), bias, window, x.size(3)));
   activate(y, activation, slope, prelu);
   call.result(y);
@@ -194,6 +400,9 @@ KERNEL(DepthwiseConvBackpropInput) {
   const Tensor& w = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (depthwise_in_loops(dy, w)) {
+    return call.result(depthwise_backward(dy, shape, Tensor(), w, window, {true, false, false}).x);
+  }
   const Tensor x = channels_first(blank(shape, dy));
   call.result(
       channels_last(backward(channels_first(dy), x, depthwise_first(w), window, shape[3], true, false).first));
@@ -204,7 +413,66 @@ KERNEL(DepthwiseConvBackpropFilter) {
   const Tensor& dy = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
-  const Tensor w = depthwise_first(blank(shape, dy));
+  const Tensor like = blank(shape, dy);
+  if (depthwise_in_loops(dy, like)) {
+    return call.result(depthwise_backward(dy, x.sizes(), x, like, window, {false, true, false}).w);
+  }
+  const Tensor w = depthwise_first(like);
   const Tensor dw = backward(channels_first(dy), channels_first(x), w, window, x.size(3), false, true).second;
   call.result(depthwise_last(dw, shape[3]).contiguous());
+}
+
+// dy [B, H', W', O], x, filter, y (only with an activation) -> dx, and dfilter, dbias where wanted: all gradients of
+// Conv with a linear, ReLU or leaky activation in one call.
+KERNEL(ConvGrad) {
+  const Tensor& dy = call.tensor();
+  const Tensor& x = call.tensor();
+  const Tensor& w = call.tensor();
+  const Tensor y = call.optional_tensor();
+  const Window window = read_window(call);
+  const auto activation = static_cast<Activation>(call.integer());
+  const auto slope = static_cast<float>(call.number());
+  const Wanted wanted{true, call.flag(), call.flag()};
+  Gradients result;
+  if (is_linear(x, w, window)) {
+    result = linear_backward(dy, x, w, y, act_of(activation), slope, wanted);
+  } else {
+    const auto [d, sum] = before_activation(dy, y, activation, slope, wanted.bias);
+    const Tensor filter = filter_first(w);
+    const Tensor source = channels_first(x), gradient = channels_first(d);
+    result.x = channels_last(backward(gradient, source, filter, window, 1, true, false).first);
+    if (wanted.w) {
+      result.w = filter_last(backward(gradient, source, filter.contiguous(), window, 1, false, true).second);
+    }
+    result.bias = sum;
+  }
+  call.result(result.x);
+  if (wanted.w) call.result(result.w);
+  if (wanted.bias) call.result(result.bias);
+}
+
+KERNEL(DepthwiseConvGrad) {
+  const Tensor& dy = call.tensor();
+  const Tensor& x = call.tensor();
+  const Tensor& w = call.tensor();
+  const Tensor y = call.optional_tensor();
+  const Window window = read_window(call);
+  const auto activation = static_cast<Activation>(call.integer());
+  const auto slope = static_cast<float>(call.number());
+  const Wanted wanted{true, call.flag(), call.flag()};
+  Gradients result;
+  if (depthwise_in_loops(x, w)) {
+    const Tensor d = before_activation(dy, y, activation, slope, false).first;
+    result = depthwise_backward(d, x.sizes(), x, w, window, wanted);
+  } else {
+    const auto [d, sum] = before_activation(dy, y, activation, slope, wanted.bias);
+    const auto [dx, dw] = backward(channels_first(d), channels_first(x), depthwise_first(w), window, x.size(3), true,
+                                   wanted.w);
+    result.x = channels_last(dx);
+    if (wanted.w) result.w = depthwise_last(dw, w.size(3)).contiguous();
+    result.bias = sum;
+  }
+  call.result(result.x);
+  if (wanted.w) call.result(result.w);
+  if (wanted.bias) call.result(result.bias);
 }

@@ -123,6 +123,8 @@ KERNEL(Select) {
   call.result(at::where(condition, yes, no));
 }
 
+KERNEL(Copy) { call.result(call.tensor().clone(at::MemoryFormat::Contiguous)); }
+
 KERNEL(Cast) {
   const Tensor& x = call.tensor();
   call.result(x.to(call.dtype()));

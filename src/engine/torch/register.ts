@@ -6,6 +6,7 @@ import { TorchBackend } from './backend';
 import { defineConvolution } from './kernels/convolution';
 import type { Define } from './kernels/define';
 import { defineElementwise } from './kernels/elementwise';
+import { defineFused } from './kernels/fused';
 import { defineImage } from './kernels/image';
 import { defineIndex } from './kernels/index';
 import { defineMatmul } from './kernels/matmul';
@@ -38,6 +39,7 @@ export function registerTorch(addon: Addon): void {
     defineConvolution,
     defineMatmul,
     defineImage,
+    defineFused,
   ]) {
     group(define, torch);
   }

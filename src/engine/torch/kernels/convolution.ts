@@ -13,6 +13,9 @@ type Size5 = [number, number, number, number, number];
 /** Numbered as enum Activation in native/kernels/convolution.h. */
 export const ACTIVATIONS = ['linear', 'relu', 'relu6', 'elu', 'sigmoid', 'leakyrelu', 'prelu'] as const;
 
+/** What the kit's convolution ops pass (src/ops/conv.ts). */
+export type ConvAttrs = tf.FusedConv2DAttrs;
+
 interface FusedInputs {
   x: tf.TensorInfo;
   filter: tf.TensorInfo;
@@ -21,7 +24,7 @@ interface FusedInputs {
 }
 
 /** Strides, zeros before, output sizes, dilations: `read_window` in native/kernels/convolution.cc. */
-function window2(call: Call, info: Info2): Call {
+export function window2(call: Call, info: Info2): Call {
   return call
     .numbers([info.strideHeight, info.strideWidth])
     .numbers([info.padInfo.top, info.padInfo.left])

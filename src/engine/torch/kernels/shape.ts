@@ -119,7 +119,7 @@ export function defineShape(define: Define, torch: TorchBackend): void {
         (t) => {
           const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
           const size = backend_util.getSliceSize(joined, crops, blockShape.length);
-          const [starts, sizes] = slice_util.parseSliceParams(t as tf.Tensor, begin, size);
+          const [starts, sizes] = slice_util.parseSliceParams(t, begin, size);
           return slice(t, starts, sizes);
         },
       );

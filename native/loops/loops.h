@@ -1,0 +1,114 @@
+// Hand-written CPU loops, float32, for what ATen runs slowly: small matrix products, depthwise convolutions, norms,
+// attention in windows, sampling. Plain functions on plain memory: they allocate nothing, start no thread and know no
+// tensor; native/kernels/ splits the work and calls them. They say what they compute in terms of rows of channels.
+#pragma once
+
+#include <cstdint>
+
+namespace mimicsr::loops {
+
+enum class Act : int { kNone = 0, kRelu = 1, kLeakyRelu = 2, kGelu = 3 };
+
+// Rows of `c` contiguous floats, `stride` floats apart.
+struct Rows {
+  const float* data;
+  int64_t stride;
+};
+struct OutRows {
+  float* data;
+  int64_t stride;
+};
+
+// NHWC map: channels contiguous, other strides in floats.
+struct Map {
+  const float* data;
+  int64_t batch_stride, row_stride, pixel_stride;
+  int64_t h, w;
+};
+struct OutMap {
+  float* data;
+  int64_t batch_stride, row_stride, pixel_stride;
+  int64_t h, w;
+};
+
+// Depthwise convolution: filter [kh, kw, c].
+struct Depthwise {
+  int64_t c, kh, kw;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+
+// One group of heads of window attention on a map of B x H x W pixels: see src/ops/window-attention.ts.
+struct Windows {
+  int64_t batch, h, w;
+  int64_t wh, ww, shift_h, shift_w;
+  int64_t heads, first_head;  // of this group
+  int64_t d;                  // channels of a head
+  int64_t c;                  // channels of all heads of all groups
+  float scale;
+};
+
+struct Loops {
+  const char* name;
+  int64_t lanes;
+
+  // --- pointwise, n contiguous elements
+  void (*gelu)(const float* x, float* y, int64_t n);
+  void (*gelu_grad)(const float* dy, const float* x, float* dx, int64_t n);
+
+  // --- products (gemm.cc). `packed` is [k, round_up(n, lanes)], zeros behind column n.
+  void (*pack)(const float* w, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n, float* packed);
+  // y[m, :n] = act(x[m, :k] packed + bias); bias is round_up(n, lanes) long, or null.
+  void (*linear)(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act,
+                 float slope, OutRows y);
+  // d[m, :n] = dy[m, :n] act'(y[m, :n]), zeros up to round_up(n, lanes); dbias += sum over m (may be null).
+  void (*activation_grad)(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* dbias);
+  // The same with dense rows of n, for what ATen takes over; sum may be null.
+  void (*scale_by_activation)(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* sum);
+  // dw[:k, :round_up(n, lanes)] += x[m, :k]^T d[m, :]; d as activation_grad leaves it.
+  void (*linear_filter_grad)(Rows x, const float* d, int64_t rows, int64_t k, int64_t n, float* dw);
+
+  // --- norms over the channels of a row (norm.cc)
+  void (*layer_norm)(Rows x, int64_t rows, int64_t c, const float* weight, const float* bias, float epsilon, float* y,
+                     float* xhat, float* rstd);
+  // dweight, dbias +=
+  void (*layer_norm_grad)(Rows dy, const float* xhat, const float* rstd, const float* weight, int64_t rows, int64_t c,
+                          float* dx, float* dweight, float* dbias);
+  // sums over rows: sum[c] += x, square[c] += (x - shift[c])^2
+  void (*column_sums)(Rows x, int64_t rows, int64_t c, float* sum);
+  void (*column_squares)(Rows x, int64_t rows, int64_t c, const float* shift, float* squares);
+  // y = x * slope + offset, per channel
+  void (*column_affine)(Rows x, int64_t rows, int64_t c, const float* slope, const float* offset, float* y);
+  // sum[c] += dy, along[c] += dy (x - mean[c]) rstd[c]
+  void (*batch_norm_sums)(Rows dy, Rows x, int64_t rows, int64_t c, const float* mean, const float* rstd, float* sum,
+                          float* along);
+  // dx = slope (dy - common - xhat along), slope = weight rstd
+  void (*batch_norm_grad)(Rows dy, Rows x, int64_t rows, int64_t c, const float* mean, const float* rstd,
+                          const float* slope, const float* common, const float* along, float* dx);
+
+  // --- depthwise convolution (depthwise.cc), for output rows [begin, end) of batch * rows
+  void (*depthwise)(const Depthwise& g, Map x, const float* filter, const float* bias, Act act, float slope, OutMap y,
+                    int64_t begin, int64_t end);
+  void (*depthwise_input_grad)(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end);
+  // dw [kh, kw, c] +=, over output rows [begin, end); dbias [c] += (may be null)
+  void (*depthwise_filter_grad)(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
+
+  // --- window attention (window-attention.cc), one window of one head; `bias` is transposed: [key, query]
+  int64_t (*window_scratch)(const Windows& g);  // floats
+  void (*window_forward)(const Windows& g, int64_t window, int64_t head, const float* qkv, const float* bias_t, float* y,
+                         float* lse, float* scratch);
+  void (*window_backward)(const Windows& g, int64_t window, int64_t head, const float* dy, const float* y,
+                          const float* qkv, const float* bias_t, const float* lse, float* dqkv, float* dbias_t,
+                          float* scratch);
+
+  // --- AdamW step on n elements of one parameter; `scale` multiplies the gradient first
+  void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1,
+               float beta2, float epsilon, float correction1, float correction2);
+  double (*square_sum)(const float* x, int64_t n);
+};
+
+inline int64_t round_up(int64_t n, int64_t lanes) { return (n + lanes - 1) / lanes * lanes; }
+
+// The widest set that this processor runs. MIMICSR_LOOPS (base, avx2, avx512) pins a narrower one, for the tests.
+const Loops& loops();
+
+}  // namespace mimicsr::loops

@@ -1,0 +1,42 @@
+// The functions of one instruction set, declared for table.cc.
+#pragma once
+
+#include "loops.h"
+
+namespace mimicsr::loops::LOOPS_SET {
+
+extern const Loops table;
+
+void gelu_all(const float* x, float* y, int64_t n);
+void gelu_grad_all(const float* dy, const float* x, float* dx, int64_t n);
+void pack(const float* w, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n, float* packed);
+void linear(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act, float slope,
+            OutRows y);
+void activation_grad(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* dbias);
+void scale_by_activation(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* sum);
+void linear_filter_grad(Rows x, const float* d, int64_t rows, int64_t k, int64_t n, float* dw);
+void layer_norm(Rows x, int64_t rows, int64_t c, const float* weight, const float* bias, float epsilon, float* y,
+                float* xhat, float* rstd);
+void layer_norm_grad(Rows dy, const float* xhat, const float* rstd, const float* weight, int64_t rows, int64_t c,
+                     float* dx, float* dweight, float* dbias);
+void column_sums(Rows x, int64_t rows, int64_t c, float* sum);
+void column_squares(Rows x, int64_t rows, int64_t c, const float* shift, float* squares);
+void column_affine(Rows x, int64_t rows, int64_t c, const float* slope, const float* offset, float* y);
+void batch_norm_sums(Rows dy, Rows x, int64_t rows, int64_t c, const float* mean, const float* rstd, float* sum,
+                     float* along);
+void batch_norm_grad(Rows dy, Rows x, int64_t rows, int64_t c, const float* mean, const float* rstd, const float* slope,
+                     const float* common, const float* along, float* dx);
+void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias, Act act, float slope, OutMap y,
+               int64_t begin, int64_t end);
+void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end);
+void depthwise_filter_grad(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
+int64_t window_scratch(const Windows& g);
+void window_forward(const Windows& g, int64_t window, int64_t head, const float* qkv, const float* bias_t, float* y,
+                    float* lse, float* scratch);
+void window_backward(const Windows& g, int64_t window, int64_t head, const float* dy, const float* y, const float* qkv,
+                     const float* bias_t, const float* lse, float* dqkv, float* dbias_t, float* scratch);
+void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
+          float epsilon, float correction1, float correction2);
+double square_sum(const float* x, int64_t n);
+
+}  // namespace mimicsr::loops::LOOPS_SET

@@ -1,0 +1,117 @@
+/**
+ * The fused kernels that src/ops and src/train ask for (src/ops/fused.ts): names, inputs, attributes and results as the
+ * op of each documents them. native/kernels/{convolution,norm,attention,sampling,adam}.cc.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+
+import type { TorchBackend } from '../backend';
+import { activation, type ConvAttrs, window2 } from './convolution';
+import type { Define } from './define';
+
+type T = tf.TensorInfo;
+type Size4 = [number, number, number, number];
+
+interface AttentionAttrs {
+  heads: number;
+  scale: number;
+  window: number[];
+  shift: number[];
+}
+
+interface AdamAttrs {
+  count: number;
+  rate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  clip: number;
+  correction1: number;
+  correction2: number;
+}
+
+export function defineFused(define: Define, torch: TorchBackend): void {
+  define<{ x: T }>('Gelu', ({ x }) => torch.call('Gelu').tensor(x).one());
+  define<{ dy: T; x: T }>('GeluGrad', ({ dy, x }) => torch.call('GeluGrad').tensor(dy).tensor(x).one());
+  define<{ x: T }>('ChannelSum', ({ x }) => torch.call('ChannelSum').tensor(x).one());
+  define<{ x: T; weight: T; bias: T }, { epsilon: number }>('LayerNorm', ({ x, weight, bias }, { epsilon }) =>
+    torch.call('LayerNorm').tensor(x).tensor(weight).tensor(bias).number(epsilon).many(),
+  );
+  define<{ dy: T; xhat: T; rstd: T; weight: T }>('LayerNormGrad', ({ dy, xhat, rstd, weight }) =>
+    torch.call('LayerNormGrad').tensor(dy).tensor(xhat).tensor(rstd).tensor(weight).many(),
+  );
+  define<{ x: T; weight: T; bias: T }, { epsilon: number }>(
+    'BatchNormTraining',
+    ({ x, weight, bias }, { epsilon }) =>
+      torch.call('BatchNormTraining').tensor(x).tensor(weight).tensor(bias).number(epsilon).many(),
+  );
+  define<{ dy: T; x: T; weight: T; mean: T; rstd: T }>(
+    'BatchNormTrainingGrad',
+    ({ dy, x, weight, mean, rstd }) =>
+      torch
+        .call('BatchNormTrainingGrad')
+        .tensor(dy)
+        .tensor(x)
+        .tensor(weight)
+        .tensor(mean)
+        .tensor(rstd)
+        .many(),
+  );
+
+  for (const name of ['ConvGrad', 'DepthwiseConvGrad']) {
+    define<{ dy: T; x: T; filter: T; y?: T }, ConvAttrs & { filterGradient: boolean; biasGradient: boolean }>(
+      name,
+      ({ dy, x, filter, y }, a) => {
+        const info = tf.backend_util.computeConv2DInfo(
+          x.shape as Size4, filter.shape as Size4, a.strides, a.dilations, a.pad, a.dimRoundingMode,
+          name === 'DepthwiseConvGrad',
+        ); // prettier-ignore
+        const call = window2(torch.call(name).tensor(dy).tensor(x).tensor(filter).optional(y), info);
+        return activation(call, a.activation, a.leakyreluAlpha)
+          .flag(a.filterGradient)
+          .flag(a.biasGradient)
+          .many();
+      },
+    );
+  }
+
+  const attention = (call: ReturnType<TorchBackend['call']>, a: AttentionAttrs): T[] =>
+    call.number(a.heads).number(a.scale).numbers(a.window).numbers(a.shift).many();
+  define<{ qkv: T; bias: T }, AttentionAttrs>('WindowAttention', ({ qkv, bias }, attrs) =>
+    attention(torch.call('WindowAttention').tensor(qkv).tensor(bias), attrs),
+  );
+  define<{ dy: T; y: T; qkv: T; bias: T; lse: T }, AttentionAttrs>(
+    'WindowAttentionGrad',
+    ({ dy, y, qkv, bias, lse }, attrs) =>
+      attention(
+        torch.call('WindowAttentionGrad').tensor(dy).tensor(y).tensor(qkv).tensor(bias).tensor(lse),
+        attrs,
+      ),
+  );
+
+  define<{ x: T }, { r: number }>('PixelShuffle', ({ x }, { r }) =>
+    torch.call('PixelShuffle').tensor(x).number(r).one(),
+  );
+  define<{ y: T }, { r: number }>('PixelUnshuffle', ({ y }, { r }) =>
+    torch.call('PixelUnshuffle').tensor(y).number(r).one(),
+  );
+
+  define<Record<string, T>, AdamAttrs>('AdamStep', (inputs, a) => {
+    const named = (letter: string): T[] => Array.from({ length: a.count }, (_, i) => inputs[`${letter}${i}`]);
+    const written = [inputs.m, inputs.v, ...named('w')];
+    for (const weight of written) ownData(torch, weight as tf.Variable);
+    const call = torch.call('AdamStep').number(a.count);
+    for (const weight of written) call.tensor(weight);
+    named('g').forEach((g) => call.tensor(g));
+    for (const value of [a.rate, a.beta1, a.beta2, a.epsilon, a.clip, a.correction1, a.correction2])
+      call.number(value);
+    return call.one();
+  });
+}
+
+/** Gives a variable that shares its data with another tensor (a clone) data of its own, before it changes in place. */
+function ownData(torch: TorchBackend, variable: tf.Variable): void {
+  if (torch.refCount(variable.dataId) === 1) return;
+  const copy = tf.engine().makeTensorFromTensorInfo(torch.call('Copy').tensor(variable).one());
+  variable.assign(copy);
+  copy.dispose();
+}
