@@ -12,10 +12,10 @@ export type { UpscaleOptions } from './networks/upscale';
 export { readWeights } from './weights/load';
 export { readSafetensors, writeSafetensors } from './weights/safetensors';
 
-export { train, openPairs, readRunConfig, runFiles, PROCESS_NAMES } from './train/run';
+export { train, openPairs, readRunConfig, runFiles } from './train/run';
 export type { FinishedRun, RunOptions } from './train/run';
-export { recipe, trainingConfig } from './train/config';
-export type { DataConfig, Recipe, TrainingConfig, TrainingSettings } from './train/config';
+export { PROCESS_NAMES, recipe, trainingConfig } from './train/config';
+export type { DataConfig, ProcessConfig, Recipe, TrainingConfig, TrainingSettings } from './train/config';
 export { DivergedError } from './train/diverged';
 export { bicubicUpscaler, evaluate, networkUpscaler, scores } from './train/evaluate';
 export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/evaluate';

@@ -4,9 +4,9 @@ import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
-import type { TrainingSettings } from '../train/config';
-import { PROCESS_NAMES, train } from '../train/run';
-import { InputError } from '../util/errors';
+import { PROCESS_NAMES, type TrainingSettings } from '../train/config';
+import { train } from '../train/run';
+import { InputError, unknownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
@@ -76,10 +76,20 @@ function settingsOf(flags: Flags): TrainingSettings {
   return {
     ...base,
     network,
-    process: flags.process === undefined ? (base.process ?? { name: 'l1' }) : { name: flags.process },
+    process: processOf(flags, base.process),
     data: dataOf(flags) ?? base.data ?? missingData(),
     recipe,
   };
+}
+
+/** The flag's process with its own defaults, unless the config file has options for the same one. */
+function processOf(
+  { process }: Flags,
+  base: TrainingSettings['process'] = { name: 'l1' },
+): TrainingSettings['process'] {
+  if (process === undefined || process === base.name) return base;
+  if (!PROCESS_NAMES.includes(process as 'l1')) throw unknownName('training process', process, PROCESS_NAMES);
+  return { name: process as 'l1' };
 }
 
 function dataOf({ pairs, photos, camera }: Flags): TrainingSettings['data'] | undefined {

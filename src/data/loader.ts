@@ -7,6 +7,7 @@
  */
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
+import { noiseImage, type NoiseMode } from './noise-image';
 import type { Pair, PairSet, Pixels } from './pairs';
 
 export interface PatchBatch {
@@ -14,6 +15,8 @@ export interface PatchBatch {
   readonly lr: Float32Array;
   /** [B, scale patch, scale patch, 3] in [0,1] */
   readonly hr: Float32Array;
+  /** [B, patch, patch, 3]: the noise image of each HR patch, where they were asked for. */
+  readonly noise?: Float32Array;
 }
 
 export interface LoaderOptions {
@@ -22,6 +25,8 @@ export interface LoaderOptions {
   readonly batch: number;
   readonly seed: number;
   readonly scale?: number;
+  /** Make noise images. Default: none. */
+  readonly noise?: NoiseMode;
   /** Decoded pairs kept in memory, bytes; the least recently used go first. Default 1 GiB. */
   readonly cacheBytes?: number;
 }
@@ -49,6 +54,7 @@ export class PairLoader {
     const big = patch * this.scale;
     const lr = new Float32Array(batch * patch * patch * 3);
     const hr = new Float32Array(batch * big * big * 3);
+    const noise: Float32Array[] = [];
     for (let k = 0; k < batch; k++) {
       const pair = await this.pair(this.indexOf((step - 1) * batch + k));
       if (pair.lr.width < patch || pair.lr.height < patch) {
@@ -62,8 +68,16 @@ export class PairLoader {
       const turn = { flipX: random.chance(0.5), flipY: random.chance(0.5), transpose: random.chance(0.5) };
       copyPatch(pair.lr, left, top, patch, turn, lr, k);
       copyPatch(pair.hr, left * this.scale, top * this.scale, big, turn, hr, k);
+      if (this.options.noise !== undefined) {
+        const data = hr.subarray(k * big * big * 3, (k + 1) * big * big * 3);
+        const patchImage = { width: big, height: big, channels: 3, data };
+        noise.push((await noiseImage(patchImage, new Random(seed, 'noise', step, k), this.options.noise)).data);
+      }
     }
-    return { lr, hr };
+    if (noise.length === 0) return { lr, hr };
+    const noises = new Float32Array(lr.length);
+    noise.forEach((data, k) => noises.set(data, k * data.length));
+    return { lr, hr, noise: noises };
   }
 
   /** Index of the pair that sample number `sample` (0-based, over the whole run) is cut from. */

@@ -28,7 +28,7 @@ const correctionsSchema = z.strictObject({
   schedule: z.boolean().default(false),
 });
 
-const mimicSchema = z
+export const mimicSchema = z
   .strictObject({
     /** Weight of the colour term (not in the paper; the official code's); 0 without one. */
     lambda: z.number().min(0).default(0.01),

@@ -10,7 +10,7 @@ import type { ColourTerm } from '../losses/colour-difference';
 import { loadColourTerm } from '../losses/colour-terms';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
-import type { LossTerms, TrainingProcess } from '../train/process';
+import type { LossTerms, TrainingProcess } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
 import { degradationLoss, degradationTarget, mimic } from './step';
@@ -90,8 +90,14 @@ export function createMimicProcess(
     throw new Error("a trained module belongs to phase 'frozen', and only to it");
   }
   const loads = config.phase !== 'frozen';
-  const flow = loads && config.flow !== 'none' ? loadFlowEstimator(config.flow) : undefined;
   const colour = loads && config.colour !== 'none' ? loadColourTerm(config.colour) : undefined;
+  let flow: ReturnType<typeof loadFlowEstimator> | undefined;
+  try {
+    if (loads && config.flow !== 'none') flow = loadFlowEstimator(config.flow);
+  } catch (error) {
+    colour?.dispose?.();
+    throw error;
+  }
   const module = trained ?? new MimicModule({ guidance: config.guidance }).initialise(seed);
   return {
     ...mimicProcess(config, module, { flow, colour }),

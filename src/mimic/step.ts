@@ -15,7 +15,7 @@ import { clamp } from '../ops/clamp';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { resize } from '../ops/resize';
 import { maskedWarp, warp } from '../ops/warp';
-import type { PairBatch } from '../train/process';
+import type { PairBatch } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import type { MimicModule } from './module';
 

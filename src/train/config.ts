@@ -1,6 +1,7 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
+import { mimicSchema } from '../mimic/config';
 import { parseWith } from '../util/schema';
 
 const count = z.int().min(1);
@@ -46,19 +47,29 @@ const dataSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const processSchema = z.discriminatedUnion('name', [
+  /** The real pair as it is. */
+  z.strictObject({ name: z.literal('l1') }),
+  /** "Ours": the mimicking module beside the SR network. */
+  z.strictObject({ name: z.literal('mimic'), options: mimicSchema.prefault({}) }),
+]);
+
 const trainingSchema = z.strictObject({
   network: z.strictObject({
     name: z.string(),
     /** One of the family's official sizes; absent: the paper's. */
     preset: z.string().optional(),
   }),
-  process: z.strictObject({ name: z.string() }),
+  process: processSchema,
   data: dataSchema,
   recipe: recipeSchema.prefault({}),
 });
 
+export const PROCESS_NAMES = ['l1', 'mimic'] as const satisfies readonly ProcessConfig['name'][];
+
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */
 export type Recipe = z.infer<typeof recipeSchema>;
+export type ProcessConfig = z.infer<typeof processSchema>;
 export type DataConfig = z.infer<typeof dataSchema>;
 export type TrainingConfig = z.infer<typeof trainingSchema>;
 export type TrainingSettings = z.input<typeof trainingSchema>;

@@ -11,6 +11,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { l1Process } from '../baselines/l1';
+import { createMimicProcess } from '../mimic/process';
 import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
 import { PairLoader } from '../data/loader';
 import { folderPairs, type PairSet } from '../data/pairs';
@@ -18,13 +19,19 @@ import { folderOf } from '../data/roots';
 import { startEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
-import { InputError, unknownName } from '../util/errors';
+import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
 import { loadCheckpoint, saveCheckpoint, saveWeights } from './checkpoint';
-import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
-import type { TrainingProcess } from './process';
+import {
+  trainingConfig,
+  type DataConfig,
+  type ProcessConfig,
+  type TrainingConfig,
+  type TrainingSettings,
+} from './config';
+import type { TrainingProcess } from '../losses/training-process';
 import { Trainer, type StepReport } from './trainer';
 
 export interface RunOptions {
@@ -59,16 +66,18 @@ export async function train(
 ): Promise<FinishedRun> {
   const config = trainingConfig(settings);
   const engine = await startEngine();
-  const process = createProcess(config.process.name);
+  const process = createProcess(config.process, config.recipe.seed);
   const pairs = openPairs(config.data);
   const network = createNetwork(config.network.name, config.network.preset).initialise(config.recipe.seed);
   const { patch, batch, seed, iterations } = config.recipe;
-  if (patch < network.minimumSize) {
+  const least = Math.max(network.minimumSize, process.minimumPatch ?? 1);
+  if (patch < least) {
     throw new InputError(
-      `recipe: 'patch' is ${patch}: ${config.network.name} needs at least ${network.minimumSize} pixels a side`,
+      `recipe: 'patch' is ${patch}: ${config.network.name} with ${process.name} needs at least ${least} pixels a side`,
     );
   }
-  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale });
+  const noise = process.noise === undefined ? {} : { noise: process.noise };
+  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, ...noise });
   const trainer = new Trainer(network, process, loader, config.recipe);
   const files = runFiles(folder);
   try {
@@ -126,6 +135,7 @@ export async function train(
   } finally {
     trainer.dispose();
     process.helper?.dispose();
+    process.dispose?.();
   }
 }
 
@@ -151,12 +161,17 @@ export function openPairs(data: DataConfig): PairSet {
   }
 }
 
-const PROCESSES: Record<string, () => TrainingProcess> = { l1: l1Process };
-export const PROCESS_NAMES = Object.keys(PROCESSES);
-
-function createProcess(name: string): TrainingProcess {
-  if (!PROCESS_NAMES.includes(name)) throw unknownName('training process', name, PROCESS_NAMES);
-  return PROCESSES[name]();
+/** The training process that a configuration names, with what it needs. */
+function createProcess(config: ProcessConfig, seed: number): TrainingProcess {
+  switch (config.name) {
+    case 'l1':
+      return l1Process();
+    case 'mimic':
+      if (config.options.phase === 'frozen') {
+        throw new InputError("process.options: phase 'frozen' needs a module that was trained before");
+      }
+      return createMimicProcess(config.options, seed);
+  }
 }
 
 /** Checkpoint spacing and log spacing may change between executions; nothing that changes the weights may. */

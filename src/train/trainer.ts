@@ -6,10 +6,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { PairLoader } from '../data/loader';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
+import { Random } from '../util/random';
 import { Adam } from './adam';
 import type { Recipe } from './config';
 import { DivergedError } from './diverged';
-import type { TrainingProcess } from './process';
+import type { TrainingProcess } from '../losses/training-process';
 import { cosineRate } from './schedule';
 
 /** What one iteration reports. */
@@ -19,20 +20,21 @@ export interface StepReport {
   readonly loss: number;
   /** Each term before its weight. */
   readonly terms: Record<string, number>;
+  /** Learning rate of the SR network. */
   readonly rate: number;
-  /** Global gradient norm of the SR network before clipping; of the helper too where there is one. */
-  readonly gradientNorm: number;
-  readonly helperGradientNorm?: number;
+  /** Global gradient norm of each trained network before clipping. */
+  readonly gradientNorms: Readonly<Partial<Record<'sr' | 'helper', number>>>;
 }
 
 interface Trained {
+  readonly name: 'sr' | 'helper';
   readonly module: Module;
   readonly parameters: ReturnType<Module['trainable']>;
   readonly optimiser: Adam;
 }
 
 export class Trainer {
-  /** SR network first, then the helper where the process has one. */
+  /** SR network (unless the process trains only its helper), then the helper where there is one. */
   private readonly trained: Trained[];
 
   constructor(
@@ -42,21 +44,19 @@ export class Trainer {
     private readonly recipe: Recipe,
   ) {
     const { betas, epsilon, clip } = recipe;
-    const modules = process.helper === undefined ? [network] : [network, process.helper];
-    this.trained = modules.map((module) => {
-      module.train();
+    const modules: [Trained['name'], Module][] = [];
+    if (process.trainsNetwork ?? true) modules.push(['sr', network]);
+    if (process.helper !== undefined) modules.push(['helper', process.helper]);
+    this.trained = modules.map(([name, module]) => {
       const parameters = module.trainable();
-      return {
-        module,
-        parameters,
-        optimiser: new Adam(parameters, { betas, epsilon, clip: clip ?? Infinity }),
-      };
+      const optimiser = new Adam(parameters, { betas, epsilon, clip: clip ?? Infinity });
+      return { name, module, parameters, optimiser };
     });
   }
 
   /** The networks and optimisers whose state a checkpoint holds, by name. */
-  parts(): { name: 'sr' | 'helper'; module: Module; optimiser: Adam }[] {
-    return this.trained.map((t, i) => ({ ...t, name: i === 0 ? 'sr' : 'helper' }));
+  parts(): readonly Trained[] {
+    return this.trained;
   }
 
   /**
@@ -70,7 +70,9 @@ export class Trainer {
     const batch = {
       lr: tf.tensor4d(patches.lr, [size, patch, patch, 3]),
       hr: tf.tensor4d(patches.hr, [size, patch * scale, patch * scale, 3]),
+      ...(patches.noise === undefined ? {} : { noise: tf.tensor4d(patches.noise, [size, patch, patch, 3]) }),
     };
+    for (const { name, module } of this.trained) module.train(true, new Random(this.recipe.seed, name, step));
     let terms: Record<string, tf.Scalar> = {};
     const variables = this.trained.flatMap((t) => t.parameters.map(([, p]) => p.variable));
     const { value, grads } = tf.variableGrads(() => {
@@ -91,26 +93,15 @@ export class Trainer {
           `iteration ${step}: loss term '${bad ?? 'sum'}' is ${bad ? read[bad] : loss}`,
         );
       }
-      const norms: number[] = [];
-      for (const t of this.trained) {
-        norms.push(
-          await t.optimiser.step(
-            t.parameters.map(([, p]) => grads[p.variable.name]),
-            rate,
-          ),
-        );
+      const norms: Partial<Record<Trained['name'], number>> = {};
+      for (const { name, parameters, optimiser } of this.trained) {
+        const gradients = parameters.map(([, p]) => grads[p.variable.name]);
+        const constant = name === 'helper' && this.process.helperSchedule === 'constant';
+        norms[name] = await optimiser.step(gradients, constant ? this.recipe.rate : rate);
       }
-      const [gradientNorm, helperGradientNorm] = norms;
-      return {
-        step,
-        loss,
-        terms: read,
-        rate,
-        gradientNorm,
-        ...(norms.length > 1 ? { helperGradientNorm } : {}),
-      };
+      return { step, loss, terms: read, rate, gradientNorms: norms };
     } finally {
-      tf.dispose([batch.lr, batch.hr, value, grads, terms]);
+      tf.dispose([batch, value, grads, terms]);
     }
   }
 

@@ -6,7 +6,7 @@ import { MimicModule } from '../../src/mimic/module';
 import { createMimicProcess, mimicProcess } from '../../src/mimic/process';
 import { createNetwork } from '../../src/networks/networks';
 import type { SrNetwork } from '../../src/networks/sr-network';
-import type { LossTerms, PairBatch } from '../../src/train/process';
+import type { LossTerms, PairBatch } from '../../src/losses/training-process';
 import { InputError } from '../../src/util/errors';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 
@@ -180,8 +180,14 @@ describe('The mimicking process without its weights', () => {
   });
 
   it.each([
-    [{}, /PWC-Net weights at .*no-such-folder.*pwc-net\.pth: 'mimicsr data fetch pwc-net'/],
-    [{ flow: 'raft-small' }, /RAFT-small weights at .*'mimicsr data fetch raft-small'/],
+    [
+      { lambda: 0, colour: 'none' },
+      /PWC-Net weights at .*no-such-folder.*pwc-net\.pth: 'mimicsr data fetch pwc-net'/,
+    ],
+    [
+      { lambda: 1, colour: 'cielab', flow: 'raft-small' },
+      /RAFT-small weights at .*'mimicsr data fetch raft-small'/,
+    ],
     [{ flow: 'none', mask: false }, /CDNet weights at .*CD-00014\.pt: 'mimicsr data fetch cdnet'/],
   ] as [MimicSettings, RegExp][])('%o says which file is missing and what brings it', (settings, message) => {
     expect(() => createMimicProcess(mimicConfig(settings), 1)).toThrow(InputError);

@@ -9,7 +9,7 @@ import { degradationLoss, degradationTarget, mimic } from '../../src/mimic/step'
 import { CdNet } from '../../src/networks/cdnet';
 import { permute } from '../../src/nn/parameter';
 import type { SrNetwork } from '../../src/networks/sr-network';
-import type { PairBatch } from '../../src/train/process';
+import type { PairBatch } from '../../src/losses/training-process';
 import { closedFormState } from '../closed-form';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 import { Golden } from '../golden';

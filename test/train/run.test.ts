@@ -134,7 +134,7 @@ describe(`training on ${TEST_ENGINE}`, () => {
       {
         name: 'bad',
         losses: (sr, { lr }) => ({
-          broken: { value: tf.log(tf.neg(tf.sum(tf.abs(sr.forward(lr))))), weight: 1 },
+          broken: { value: tf.log(tf.neg(tf.sum<tf.Scalar>(tf.abs(sr.forward(lr))))), weight: 1 },
         }),
       },
       loader(),
@@ -188,7 +188,7 @@ describe('a training config', () => {
     [{ ...SETTINGS, recipe: { batch: 0 } }, "key 'recipe.batch'"],
     [{ ...SETTINGS, data: { kind: 'camera', preset: 'alined', photos: 'x' } }, "key 'data.preset'"],
     [{ ...SETTINGS, network: { name: 'seemor' } }, "unknown network 'seemor'"],
-    [{ ...SETTINGS, process: { name: 'l2' } }, "unknown training process 'l2'"],
+    [{ ...SETTINGS, process: { name: 'l2' } }, "key 'process.name'"],
     [{ ...SETTINGS, recipe: { patch: 8 } }, "'patch' is 8"],
   ])('names the key at fault: %#', async (settings, message) => {
     await startTestEngine();
