@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
+import { convertCommand } from './convert';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { note } from './output';
@@ -14,7 +15,15 @@ export function program(): Command {
     .description('Train super-resolution networks on misaligned real-world LR/HR pairs.')
     .version(versions().mimicsr)
     .showHelpAfterError('(mimicsr COMMAND --help shows the options and an example)');
-  for (const command of [quickstartCommand, trainCommand, evaluateCommand, upscaleCommand, doctorCommand]) {
+  const commands = [
+    quickstartCommand,
+    trainCommand,
+    evaluateCommand,
+    upscaleCommand,
+    convertCommand,
+    doctorCommand,
+  ];
+  for (const command of commands) {
     root.addCommand(command());
   }
   return root;

@@ -1,6 +1,7 @@
 /** The network that a command works with: a run's, or weights from a file. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { requireFit } from '../networks/fit';
 import { createNetwork, NETWORK_NAMES } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { readRunConfig, runFiles } from '../train/run';
@@ -42,5 +43,7 @@ export function openNetwork({ run, weights, network, preset }: NetworkFlags): Sr
   }
   if (network === undefined)
     throw new InputError(`--weights needs --network, one of ${NETWORK_NAMES.join(', ')}`);
-  return createNetwork(network, preset).loadStateDict(readWeights(weights!), weights);
+  const state = readWeights(weights!);
+  requireFit(network, preset, state, weights);
+  return createNetwork(network, preset).loadStateDict(state, weights);
 }

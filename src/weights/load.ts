@@ -38,6 +38,15 @@ export function parseWeights(bytes: Uint8Array, label: string, key?: string): Ma
   return weights;
 }
 
+/**
+ * The tensors of a file's bytes as they are stored: of every type, buffers included, any values. Names lose a leading
+ * `module.`. For copying weights from one format to another; `key` and `label` as in `parseWeights`.
+ */
+export function parseStored(bytes: Uint8Array, label: string, key?: string): Map<string, StoredTensor> {
+  const stored = storedIn(bytes, label, contentAllowance(bytes.length, label), key);
+  return stripModulePrefix(stored, label);
+}
+
 /** The values as float32, none of them NaN or infinite. */
 function finite(tensor: StoredTensor, name: string, label: string): Float32Array {
   const data = toFloat32(tensor);

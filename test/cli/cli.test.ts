@@ -9,34 +9,17 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { main, program } from '../../src/cli/main';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { program } from '../../src/cli/main';
 import { drawScene } from '../../src/data/scenes';
 import { readImage, readImageSize, writeImage } from '../../src/image/file';
 import { blankImage } from '../../src/image/image';
 import { imresize } from '../../src/image/resize';
 import { startTestEngine, TEST_ENGINE } from '../engines';
+import { mimicsr } from './run';
 
 const root = mkdtempSync(join(tmpdir(), 'mimicsr-cli-'));
 const path = (...parts: string[]): string => join(root, ...parts);
-
-/** Runs a command line in this process. */
-async function mimicsr(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const texts = { out: '', err: '' };
-  const take = (stream: 'out' | 'err') => (chunk: unknown) => ((texts[stream] += String(chunk)), true);
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation(take('out')),
-    vi.spyOn(process.stderr, 'write').mockImplementation(take('err')),
-  ];
-  process.exitCode = 0;
-  try {
-    await main(['node', 'mimicsr', ...args]);
-    return { code: Number(process.exitCode), ...texts };
-  } finally {
-    process.exitCode = 0;
-    spies.forEach((spy) => spy.mockRestore());
-  }
-}
 
 describe('mimicsr', () => {
   beforeAll(async () => {

@@ -150,11 +150,8 @@ class RecordingBackend extends tf.KernelBackend {
     });
     const shapes = rule.shapes(Object.fromEntries(present.map(([name, info]) => [name, info.shape])), attrs);
     const outputs = shapes.map((shape) => {
-      const dataId = {};
-      return {
-        id: this.number(dataId, shape),
-        info: { dataId, shape: [...shape], dtype: rule.dtype ?? 'float32' },
-      };
+      const info: tf.TensorInfo = { dataId: {}, shape: [...shape], dtype: rule.dtype ?? 'float32' };
+      return { id: this.number(info.dataId, shape), info };
     });
     this.steps.push({ kernel, inputs: Object.fromEntries(ids), attrs, outputs: outputs.map(({ id }) => id) });
     return outputs.length === 1 ? outputs[0].info : outputs.map(({ info }) => info);
