@@ -289,9 +289,15 @@ class SpatialAttention extends DualAttention {
   /** Padded keys are zeros that take part in the softmax, as in the official code. */
   protected attend(qkv: tf.Tensor4D): tf.Tensor4D {
     const [b, h, w, c3] = qkv.shape;
-    const missing = (n: number): number => (this.multiple - (n % this.multiple)) % this.multiple;
-    const whole = missing(h) === 0 && missing(w) === 0;
-    const padded = whole ? qkv : tf.pad(qkv, [[0, 0], [0, missing(h)], [0, missing(w)], [0, 0]]); // prettier-ignore
+    const [bottom, right] = [h, w].map((n) => (this.multiple - (n % this.multiple)) % this.multiple);
+    const whole = bottom === 0 && right === 0;
+    const margins: [number, number][] = [
+      [0, 0],
+      [0, bottom],
+      [0, right],
+      [0, 0],
+    ];
+    const padded = whole ? qkv : tf.pad(qkv, margins);
     const bias = tf.concat(
       this.groups.map(({ window }, a) => relativePositionBias(this.positions[a].forward(), window)),
       0,
