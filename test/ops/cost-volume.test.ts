@@ -5,7 +5,7 @@ import { permute } from '../../src/nn/parameter';
 import { Random } from '../../src/util/random';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 import { expectClose, Golden } from '../golden';
-import { expectGradientOf } from '../gradients';
+import { checkGradients } from '../gradient-check';
 import { NO_SHARED, SHARED } from '../shared';
 
 beforeAll(startTestEngine);
@@ -54,7 +54,7 @@ describe(`Cost volume on ${TEST_ENGINE}`, () => {
           Float32Array.from({ length: 2 * 3 * 4 * 2 }, () => random.uniform(-1, 1)),
           [2, 3, 4, 2],
         );
-      expectGradientOf((a, b) => costVolume(a as tf.Tensor4D, b as tf.Tensor4D, 2), [map(), map()]);
+      checkGradients((a, b) => costVolume(a as tf.Tensor4D, b as tf.Tensor4D, 2), [map(), map()]);
     });
   });
 });

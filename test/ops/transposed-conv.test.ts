@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { transposedConv2d } from '../../src/ops/transposed-conv';
 import { Random } from '../../src/util/random';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
-import { expectGradientOf } from '../gradients';
+import { checkGradients } from '../gradient-check';
 
 beforeAll(startTestEngine);
 
@@ -44,7 +44,7 @@ describe(`Transposed convolution on ${TEST_ENGINE}`, () => {
   it('has the gradient of finite differences in input, filter and bias', async () => {
     await leavesNoTensors(() => {
       tf.tidy(() => {
-        expectGradientOf(
+        checkGradients(
           (x, f, b) =>
             transposedConv2d(x as tf.Tensor4D, f as tf.Tensor4D, b as tf.Tensor1D, { stride: 2, padding: 1 }),
           [draw(1, 3, 2, 2), draw(4, 4, 2, 2), tf.tensor1d([0.2, -0.4])],
