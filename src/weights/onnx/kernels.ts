@@ -4,10 +4,11 @@
  * A node works in the layout in which its input is known, the kit's own order first: transformers stay in NHWC between
  * their convolutions, convolutional networks in NCHW throughout.
  */
+import * as tf from '@tensorflow/tfjs-core';
 import { InputError } from '../../util/errors';
 import { channelAttentionRule, windowAttentionRule } from './attention';
 import { nchwAxis, type Graph, type Value } from './graph';
-import type { Attribute } from './proto';
+import { ELEMENT, type Attribute } from './proto';
 import { combine, dimKey, sameDim, type Dim } from './sizes';
 import type { RecordingRule } from './trace';
 
@@ -60,9 +61,12 @@ function besideNchw(graph: Graph, value: Value): string {
 }
 
 function broadcast(a: readonly number[], b: readonly number[]): number[] {
-  const rank = Math.max(a.length, b.length);
-  const at = (shape: readonly number[], i: number): number => shape[i - rank + shape.length] ?? 1;
-  return Array.from({ length: rank }, (_, i) => (at(a, i) === 1 ? at(b, i) : at(a, i)));
+  return tf.broadcast_util.assertAndGetBroadcastShape([...a], [...b]);
+}
+
+/** Axes as numbers from 0; the kernels take negative ones too. */
+function axesOf(axis: unknown, rank: number): number[] {
+  return ([axis].flat() as number[]).map((i) => (i < 0 ? i + rank : i));
 }
 
 interface ConvAttributes {
@@ -130,14 +134,15 @@ const concat: KernelRule = {
 
 const split: KernelRule = {
   shapes: ({ x }, { numOrSizeSplits, axis }) => {
+    const [along] = axesOf(axis, x.length);
     const sizes =
       typeof numOrSizeSplits === 'number'
-        ? Array.from({ length: numOrSizeSplits }, () => x[axis as number] / numOrSizeSplits)
+        ? Array.from({ length: numOrSizeSplits }, () => x[along] / numOrSizeSplits)
         : (numOrSizeSplits as number[]);
-    return sizes.map((size) => x.map((n, i) => (i === axis ? size : n)));
+    return sizes.map((size) => x.map((n, i) => (i === along ? size : n)));
   },
   emit: (graph, { x }, attrs, shapes) => {
-    const axis = attrs.axis as number;
+    const [axis] = axesOf(attrs.axis, x.shape.length);
     const sizes = graph.sizes(shapes.map((shape) => shape[axis]));
     if (prefersPlain([x])) {
       const names = graph.split('Split', [graph.plain(x), sizes], shapes.length, { axis });
@@ -218,11 +223,11 @@ const transpose: KernelRule = {
 
 const mean: KernelRule = {
   shapes: ({ x }, { axis, keepDims }) => {
-    const axes = [axis].flat() as number[];
+    const axes = axesOf(axis, x.length);
     return [keepDims ? x.map((n, i) => (axes.includes(i) ? 1 : n)) : x.filter((_, i) => !axes.includes(i))];
   },
   emit: (graph, { x }, { axis, keepDims }, [shape]) => {
-    const axes = [axis].flat() as number[];
+    const axes = axesOf(axis, x.shape.length);
     const attributes = (of: number[]): Record<string, Attribute> => ({
       axes: of,
       keepdims: keepDims ? 1 : 0,
@@ -256,7 +261,7 @@ const softmax: KernelRule = {
 
 const argMax: KernelRule = {
   dtype: 'int32',
-  shapes: ({ x }, { axis }) => [x.filter((_, i) => i !== axis)],
+  shapes: ({ x }, { axis }) => [x.filter((_, i) => i !== axesOf(axis, x.length)[0])],
   emit: (graph, { x }, { axis }, [shape]) => [
     {
       shape,
@@ -330,10 +335,18 @@ const gelu = unary('x', (graph, x) => {
 
 const op = (name: string) => (graph: Graph, x: string) => graph.node(name, [x]);
 
-/** All numbers of an exported graph are float32, indices apart, which no cast of a network makes or takes. */
-const same: KernelRule = {
+const identity: KernelRule = {
   shapes: ({ x }) => [x],
   emit: (_, { x }, __, [shape]) => [{ ...x, shape }],
+};
+
+/** To float32 only: the graph's other numbers are indices. */
+const cast: KernelRule = {
+  ...unary('x', (graph, x) => graph.node('Cast', [x], { to: ELEMENT.float })),
+  shapes: ({ x }, { dtype }) => {
+    if (dtype !== 'float32') throw unsupported(`a cast to ${String(dtype)}`, [x]);
+    return [x];
+  },
 };
 
 export const KERNELS: ReadonlyMap<string, KernelRule> = new Map<string, KernelRule>([
@@ -345,8 +358,8 @@ export const KERNELS: ReadonlyMap<string, KernelRule> = new Map<string, KernelRu
   ['Sigmoid', unary('x', op('Sigmoid'))],
   ['Rsqrt', unary('x', (graph, x) => graph.node('Reciprocal', [graph.node('Sqrt', [x])]))],
   ['Gelu', gelu],
-  ['Identity', same],
-  ['Cast', same],
+  ['Identity', identity],
+  ['Cast', cast],
   ['Conv2D', convolution(false)],
   ['FusedConv2D', convolution(false)],
   ['DepthwiseConv2dNative', convolution(true)],
