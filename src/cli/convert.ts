@@ -39,7 +39,10 @@ export function convertCommand(): Command {
     .description('Convert weights: PyTorch and safetensors both ways, and to ONNX for other runtimes.')
     .argument('<in>', 'weights (.pth, .pt, .safetensors) or a run folder of mimicsr train')
     .argument('<out>', 'file to write; its ending names the format: .safetensors, .pth, .pt, .onnx')
-    .option('--network <name>', `check that the weights fit it: ${NETWORK_NAMES.join(', ')}`)
+    .option(
+      '--network <name>',
+      `network that the weights must fit (for .onnx: always): ${NETWORK_NAMES.join(', ')}`,
+    )
     .option('--preset <name>', "size of the network (default: the paper's)")
     .option('--key <name>', 'which dictionary inside a PyTorch checkpoint, e.g. params_ema')
     .option('--under <name>', 'put a .pth below this key, e.g. params')

@@ -4,6 +4,7 @@
  */
 import type { Graph, Value } from './graph';
 import type { KernelRule } from './kernels';
+import { ELEMENT } from './proto';
 import { combine, dimKey, type Dim } from './sizes';
 
 /** Of a slice: to the end of the axis. */
@@ -109,12 +110,10 @@ function zones(graph: Graph, length: Dim, window: number, shift: number): string
   const positions = graph.node('Range', [graph.integers(0), size, graph.integers(1)]);
   const past = (n: number): string => {
     const edge = graph.node('Sub', [size, graph.integers(n)]);
-    return graph.node('Cast', [graph.node('GreaterOrEqual', [positions, edge])], { to: INT64 });
+    return graph.node('Cast', [graph.node('GreaterOrEqual', [positions, edge])], { to: ELEMENT.int64 });
   };
   return graph.node('Add', [past(window), past(shift)]);
 }
-
-const INT64 = 7;
 
 /** out[b, y, x] = in[b, (y + shift[0]) mod H, (x + shift[1]) mod W]. */
 function roll(graph: Graph, x: string, shift: readonly [number, number]): string {

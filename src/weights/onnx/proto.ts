@@ -7,7 +7,7 @@
  */
 
 /** ONNX's numbers for element types. */
-export const ELEMENT = { float: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const ELEMENT = { float: 1, int32: 6, int64: 7 } as const;
 
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 

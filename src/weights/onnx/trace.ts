@@ -7,7 +7,7 @@
  * merged step by step: what they agree on is fixed, a number that differs is kept with all its values (`Varying`).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { combine, dimOf, SAMPLES, Varying, type Dim } from './sizes';
+import { dimOf, SAMPLES, Varying, type Dim } from './sizes';
 
 /** What a forward pass may be traced of. */
 export type Forward = (lr: tf.Tensor4D) => tf.Tensor4D;
@@ -276,9 +276,4 @@ function mergeValues(values: readonly unknown[], where: string): unknown {
 
 function bytes(data: Float32Array | Int32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/** The product of sizes. */
-export function product(dims: readonly Dim[]): Dim {
-  return combine(dims, (...values) => values.reduce((a, b) => a * b, 1));
 }
