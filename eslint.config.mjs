@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'native/build/', 'runs/', 'data/', 'vendor/', '**/*.cjs', '*.mjs', '*.mts'] },
+  { ignores: ['dist/', 'node_modules/', 'native/', 'runs/', 'data/', 'vendor/', '**/*.cjs', '*.mjs', '*.mts'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.json' } },

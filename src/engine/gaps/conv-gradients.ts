@@ -112,6 +112,6 @@ function insertZeros(x: tf.Tensor4D, [sh, sw]: readonly [number, number]): tf.Te
     [0, sh - 1],
     [0, 0],
   ]);
-  const full = tf.reshape(tall, [b, h * sh, w * sw, c]) as tf.Tensor4D;
+  const full: tf.Tensor4D = tf.reshape(tall, [b, h * sh, w * sw, c]);
   return tf.slice(full, [0, 0, 0, 0], [b, (h - 1) * sh + 1, (w - 1) * sw + 1, c]);
 }
