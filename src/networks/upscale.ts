@@ -2,7 +2,7 @@
  * Upscaling whole pictures, in tiles where they are large.
  *
  * Neighbouring tiles overlap and are blended linearly across the overlap, so there is no seam. Tiles start at multiples
- * of 16 LR pixels, where the pooled context of SeeMoRe and the windows of SwinIR fall as in the whole picture. What a
+ * of 32 LR pixels, where the windows of SwinIR and DAT and the pooled context of SeeMoRe fall as in the whole picture. What a
  * network takes from the whole picture (SeeMoRe's choice of expert, DAT's channel attention) is taken from the tile.
  */
 import * as tf from '@tensorflow/tfjs-core';
@@ -21,7 +21,7 @@ export interface UpscaleOptions {
   readonly label?: string;
 }
 
-const GRID = 16;
+const GRID = 32;
 
 /**
  * @param image RGB in [0,1]
