@@ -130,7 +130,8 @@ if (require.main === module) {
   const what = process.argv[2];
   const found = JSON.parse(process.env.MIMICSR_LIBTORCH_FOUND ?? '{}');
   const list = { ...found, sources: sources('core', 'kernels'), loops: sources('loops') }[what];
-  if (list === undefined) throw new Error(`binding.gyp is run by scripts/build-torch.cjs; nothing known of "${what}"`);
+  if (list === undefined)
+    throw new Error(`binding.gyp is run by scripts/build-torch.cjs; nothing known of "${what}"`);
   process.stdout.write([list].flat().join('\n'));
 }
 
