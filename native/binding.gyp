@@ -9,8 +9,8 @@
     "loops_flags": ["-std=gnu++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"],
   },
   "target_defaults": {
-    "cflags!": ["-fno-exceptions", "-O3"],
-    "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20", "-O3"],
+    "cflags!": ["-fno-exceptions"],
+    "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
     "defines": ["NDEBUG"],
   },
   "targets": [

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "call.h"
+#include "memory.h"
 
 namespace mimicsr {
 namespace {
@@ -176,6 +177,7 @@ Napi::Float64Array shared_array(Napi::Env env, double** data) {
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  cache_memory();
   auto owner = std::make_unique<Engine>();
   Engine* engine = owner.get();
   engine->capacity = kCapacity;

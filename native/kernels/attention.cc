@@ -114,15 +114,11 @@ KERNEL(WindowAttention) {
     const int64_t queries = loops::round_up(n, loop.lanes);
     const Tensor bias_t = transposed_bias(bias, queries);
     for (const Windows& g : groups) {
-      // Windows outside, heads inside: the heads of a window read the same pixels.
       at::parallel_for(0, windows_of(g), 1, [&](int64_t begin, int64_t end) {
         const Tensor scratch = at::empty({loop.window_scratch(g)}, qkv.options());
         for (int64_t window = begin; window < end; ++window) {
-          for (int64_t head = 0; head < g.heads; ++head) {
-            const int64_t place = g.first_head + head;
-            loop.window_forward(g, window, head, data(qkv), data(bias_t) + place * n * queries, y.data_ptr<float>(),
-                                lse.data_ptr<float>() + (window * a.heads + place) * n, scratch.data_ptr<float>());
-          }
+          loop.window_forward(g, window, data(qkv), data(bias_t) + g.first_head * n * queries, y.data_ptr<float>(),
+                              lse.data_ptr<float>() + window * a.heads * n, scratch.data_ptr<float>());
         }
       });
     }
@@ -171,13 +167,10 @@ KERNEL(WindowAttentionGrad) {
     parallel_parts(parts.number, [&](int64_t part) {
       const Tensor scratch = at::empty({loop.window_scratch(g)}, qkv.options());
       for (int64_t window = parts.begin(part); window < parts.end(part); ++window) {
-        for (int64_t head = 0; head < g.heads; ++head) {
-          const int64_t place = g.first_head + head;
-          loop.window_backward(g, window, head, data(dy), data(y), data(qkv), data(bias_t) + place * n * queries,
-                               data(lse) + (window * a.heads + place) * n, dqkv.data_ptr<float>(),
-                               dbias_t.data_ptr<float>() + (part * a.heads + place) * n * queries,
-                               scratch.data_ptr<float>());
-        }
+        loop.window_backward(g, window, data(dy), data(y), data(qkv), data(bias_t) + g.first_head * n * queries,
+                             data(lse) + window * a.heads * n, dqkv.data_ptr<float>(),
+                             dbias_t.data_ptr<float>() + (part * a.heads + g.first_head) * n * queries,
+                             scratch.data_ptr<float>());
       }
     });
   }

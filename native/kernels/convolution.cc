@@ -422,7 +422,7 @@ KERNEL(DepthwiseConvBackpropFilter) {
   call.result(depthwise_last(dw, shape[3]).contiguous());
 }
 
-// dy [B, H', W', O], x, filter, y (only with an activation) -> dx, and dfilter, dbias where wanted: all gradients of
+// dy [B, H', W', O], x, filter, y (only with an activation) -> dx, dfilter, and dbias where wanted: all gradients of
 // Conv with a linear, ReLU or leaky activation in one call.
 KERNEL(ConvGrad) {
   const Tensor& dy = call.tensor();
@@ -432,7 +432,7 @@ KERNEL(ConvGrad) {
   const Window window = read_window(call);
   const auto activation = static_cast<Activation>(call.integer());
   const auto slope = static_cast<float>(call.number());
-  const Wanted wanted{true, call.flag(), call.flag()};
+  const Wanted wanted{true, true, call.flag()};
   Gradients result;
   if (is_linear(x, w, window)) {
     result = linear_backward(dy, x, w, y, act_of(activation), slope, wanted);
@@ -441,13 +441,11 @@ KERNEL(ConvGrad) {
     const Tensor filter = filter_first(w);
     const Tensor source = channels_first(x), gradient = channels_first(d);
     result.x = channels_last(backward(gradient, source, filter, window, 1, true, false).first);
-    if (wanted.w) {
-      result.w = filter_last(backward(gradient, source, filter.contiguous(), window, 1, false, true).second);
-    }
+    result.w = filter_last(backward(gradient, source, filter.contiguous(), window, 1, false, true).second);
     result.bias = sum;
   }
   call.result(result.x);
-  if (wanted.w) call.result(result.w);
+  call.result(result.w);
   if (wanted.bias) call.result(result.bias);
 }
 
@@ -459,20 +457,20 @@ KERNEL(DepthwiseConvGrad) {
   const Window window = read_window(call);
   const auto activation = static_cast<Activation>(call.integer());
   const auto slope = static_cast<float>(call.number());
-  const Wanted wanted{true, call.flag(), call.flag()};
+  const Wanted wanted{true, true, call.flag()};
   Gradients result;
   if (depthwise_in_loops(x, w)) {
     const Tensor d = before_activation(dy, y, activation, slope, false).first;
     result = depthwise_backward(d, x.sizes(), x, w, window, wanted);
   } else {
     const auto [d, sum] = before_activation(dy, y, activation, slope, wanted.bias);
-    const auto [dx, dw] = backward(channels_first(d), channels_first(x), depthwise_first(w), window, x.size(3), true,
-                                   wanted.w);
+    const auto [dx, dw] =
+        backward(channels_first(d), channels_first(x), depthwise_first(w), window, x.size(3), true, true);
     result.x = channels_last(dx);
-    if (wanted.w) result.w = depthwise_last(dw, w.size(3)).contiguous();
+    result.w = depthwise_last(dw, w.size(3)).contiguous();
     result.bias = sum;
   }
   call.result(result.x);
-  if (wanted.w) call.result(result.w);
+  call.result(result.w);
   if (wanted.bias) call.result(result.bias);
 }

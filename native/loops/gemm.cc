@@ -100,8 +100,7 @@ void scale_by_activation(Rows dy, Rows y, int64_t rows, int64_t n, Act act, floa
 
 void linear_filter_grad(Rows x, const float* d, int64_t rows, int64_t k, int64_t n, float* dw) {
   const int64_t width = round_up(n, V);
-  PaddedProduct body{rows, x.data, 1, x.stride, d, width, dw, width, 1.0f, true};
-  column_panels(width / V, k, body);
+  multiply({rows, x.data, 1, x.stride, d, width, dw, width, width, 1.0f, dw, width}, k);
 }
 
 }  // namespace mimicsr::loops::LOOPS_SET

@@ -74,28 +74,45 @@ LOOPS_INLINE void column_panels(int64_t vectors, int64_t rows, Body& body) {
   }
 }
 
-// c[i, :] (+)= factor * a b for padded operands: c has whole vectors, `c_row` apart.
-struct PaddedProduct {
+// c[m, :n] = start[m, :n] + factor * sum over k of a[m * a_row + k * a_step] b[k * b_step + ...].
+// Rows of b are read in whole vectors, so b needs V - 1 readable floats behind its last row.
+struct Product {
   int64_t depth;
   const float* a;
   int64_t a_row, a_step;
   const float* b;
   int64_t b_step;
   float* c;
-  int64_t c_row;
-  float factor;
-  bool add;
+  int64_t c_row, n;
+  float factor = 1.0f;
+  const float* start = nullptr;  // in rows of `start_row`; c itself to add to it; null for 0
+  int64_t start_row = 0;
   int64_t first = 0;
 
   template <int MR, int NR>
   LOOPS_INLINE_MEMBER void run(int64_t m) {
     vec acc[MR][NR] = {};
     tile<MR, NR>(depth, a + m * a_row, a_row, a_step, b + first * V, b_step, acc);
+    const int64_t room = n - first * V;  // columns from here on
     for (int i = 0; i < MR; ++i) {
       float* to = c + (m + i) * c_row + first * V;
-      for (int j = 0; j < NR; ++j) store(to + j * V, add ? load(to + j * V) + acc[i][j] * factor : acc[i][j] * factor);
+      const float* from = start == nullptr ? nullptr : start + (m + i) * start_row + first * V;
+#pragma GCC unroll 4
+      for (int j = 0; j < NR; ++j) {
+        if (j < NR - 1 || room >= NR * V) {
+          store(to + j * V, from == nullptr ? acc[i][j] * factor : load(from + j * V) + acc[i][j] * factor);
+        } else {
+          const int64_t part = room - j * V;
+          const vec v = acc[i][j] * factor;
+          store_part(to + j * V, from == nullptr ? v : load_part(from + j * V, part) + v, part);
+        }
+      }
     }
   }
 };
+
+LOOPS_INLINE void multiply(Product product, int64_t rows) {
+  column_panels((product.n + V - 1) / V, rows, product);
+}
 
 }  // namespace mimicsr::loops::LOOPS_SET

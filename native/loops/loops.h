@@ -92,11 +92,12 @@ struct Loops {
   // dw [kh, kw, c] +=, over output rows [begin, end); dbias [c] += (may be null)
   void (*depthwise_filter_grad)(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
 
-  // --- window attention (window-attention.cc), one window of one head; `bias` is transposed: [key, query]
+  // --- window attention (window-attention.cc), one window, all heads of the group; bias_t and dbias_t (+=) are
+  // [heads of the group, key, round_up(N, lanes) queries], lse is [all heads, N] of the window
   int64_t (*window_scratch)(const Windows& g);  // floats
-  void (*window_forward)(const Windows& g, int64_t window, int64_t head, const float* qkv, const float* bias_t, float* y,
+  void (*window_forward)(const Windows& g, int64_t window, const float* qkv, const float* bias_t, float* y,
                          float* lse, float* scratch);
-  void (*window_backward)(const Windows& g, int64_t window, int64_t head, const float* dy, const float* y,
+  void (*window_backward)(const Windows& g, int64_t window, const float* dy, const float* y,
                           const float* qkv, const float* bias_t, const float* lse, float* dqkv, float* dbias_t,
                           float* scratch);
 

@@ -96,4 +96,26 @@ LOOPS_INLINE vec vexp(vec x) {
   return x == x ? y : x;
 }
 
+// ln x for x > 0 and finite, to about 1e-7: x = 2^e m with m in [0.7, 1.4], a polynomial in m - 1 (Cephes' coefficients).
+LOOPS_INLINE vec vlog(vec x) {
+  ivec bits = reinterpret_cast<ivec>(x);
+  ivec exponent = (bits >> 23) - 126;
+  vec m = reinterpret_cast<vec>((bits & 0x007fffff) | 0x3f000000);  // [0.5, 1)
+  const ivec low = m < 0.707106781186547524f;
+  exponent += low;  // a true lane is -1
+  m = (low ? m + m : m) - 1.0f;
+  const vec e = __builtin_convertvector(exponent, vec);
+  const vec z = m * m;
+  vec p = splat(7.0376836292e-2f);
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  return m + (p * m * z + e * -2.12194440e-4f - z * 0.5f) + e * 0.693359375f;
+}
+
 }  // namespace mimicsr::loops::LOOPS_SET

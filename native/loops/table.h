@@ -31,9 +31,9 @@ void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias
 void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end);
 void depthwise_filter_grad(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
 int64_t window_scratch(const Windows& g);
-void window_forward(const Windows& g, int64_t window, int64_t head, const float* qkv, const float* bias_t, float* y,
+void window_forward(const Windows& g, int64_t window, const float* qkv, const float* bias_t, float* y,
                     float* lse, float* scratch);
-void window_backward(const Windows& g, int64_t window, int64_t head, const float* dy, const float* y, const float* qkv,
+void window_backward(const Windows& g, int64_t window, const float* dy, const float* y, const float* qkv,
                      const float* bias_t, const float* lse, float* dqkv, float* dbias_t, float* scratch);
 void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
           float epsilon, float correction1, float correction2);

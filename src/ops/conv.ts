@@ -1,10 +1,15 @@
 /**
  * Convolutions in NHWC with bias, activation and gradients: plain, dilated (whose gradients TensorFlow.js refuses) and
  * depthwise. Paddings are explicit and symmetric, as in PyTorch.
+ *
+ * An engine may supply all gradients of one convolution as one fused kernel (`fused.ts`), `ConvGrad` or
+ * `DepthwiseConvGrad`: inputs dy, x, filter and, with an activation, the output y; attributes those of TensorFlow.js's
+ * FusedConv2D and biasGradient; outputs dx, dfilter and, if there is a bias, dbias.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { filterGradient, inputGradient, type Size4 } from '../engine/gaps/conv-gradients';
 import { channelSum } from './channel-sum';
+import { hasFused, runFused } from './fused';
 import { addMacs } from './mac-count';
 
 export interface ConvOptions {
@@ -51,6 +56,8 @@ export function conv2d(
   const { strides, pad, dataFormat, dimRoundingMode } = attrs;
   const shared = { strides, pad, dataFormat, dimRoundingMode };
   const gradients: ConvolutionGradients = {
+    fused: 'ConvGrad',
+    attrs,
     input: (dy, filter, inputShape) =>
       dilation > 1
         ? inputGradient(dy, filter, inputShape, at)
@@ -85,6 +92,8 @@ export function depthwiseConv2d(
   const { strides, pad, dilations, dimRoundingMode } = attrs;
   const shared = { strides, pad, dilations, dimRoundingMode };
   const gradients: ConvolutionGradients = {
+    fused: 'DepthwiseConvGrad',
+    attrs,
     input: (dy, filter, inputShape) =>
       tf.engine().runKernel('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { ...shared, inputShape }),
     filter: (x, dy, filterShape) =>
@@ -141,6 +150,9 @@ function fusedAttributes(activation: Activation | undefined): tf.NamedAttrMap {
 type Forward = (x: tf.Tensor4D, filter: tf.Tensor4D, bias?: tf.Tensor1D) => tf.Tensor4D;
 
 interface ConvolutionGradients {
+  /** Name and attributes of the engine's kernel for all gradients at once. */
+  readonly fused: string;
+  readonly attrs: KernelAttributes;
   input(dy: tf.Tensor4D, filter: tf.Tensor4D, inputShape: Size4): tf.Tensor | tf.Tensor[];
   filter(x: tf.Tensor4D, dy: tf.Tensor4D, filterShape: Size4): tf.Tensor | tf.Tensor[];
 }
@@ -178,6 +190,13 @@ function withGradients(
     return {
       value,
       gradFunc: (dy: tf.Tensor, [x, filter, y]: tf.Tensor[]) => {
+        if (hasFused(gradients.fused)) {
+          const inputs: tf.NamedTensorMap =
+            activation === undefined ? { dy, x, filter } : { dy, x, filter, y };
+          const biasGradient = bias !== undefined;
+          const attrs = { ...gradients.attrs, ...fusedAttributes(activation), biasGradient };
+          return runFused<tf.Tensor[]>(gradients.fused, inputs, attrs);
+        }
         const d = beforeActivation(dy, y, activation);
         const both = [
           gradients.input(d, filter as tf.Tensor4D, (x as tf.Tensor4D).shape),

@@ -40,18 +40,10 @@ function window3(call: Call, info: Info3): Call {
     .numbers([info.dilationDepth, info.dilationHeight, info.dilationWidth]);
 }
 
-export function activation(
-  call: Call,
-  name: string | undefined,
-  slope?: number,
-  weights?: tf.TensorInfo,
-): Call {
+export function activation(call: Call, name: string | undefined, slope: number | undefined): Call {
   const code = ACTIVATIONS.indexOf((name ?? 'linear') as (typeof ACTIVATIONS)[number]);
   if (code < 0) throw new Error(`the torch engine has no fused activation ${name}`);
-  return call
-    .number(code)
-    .number(slope ?? 0.2)
-    .optional(weights);
+  return call.number(code).number(slope ?? 0.2);
 }
 
 function onlyNhwc(dataFormat: string | undefined): void {
@@ -69,7 +61,7 @@ export function defineConvolution(define: Define, torch: TorchBackend): void {
       x.shape as Size4, filter.shape as Size4, a.strides!, a.dilations ?? [1, 1], a.pad!, a.dimRoundingMode, depthwise,
     ); // prettier-ignore
     const call = window2(torch.call(name).tensor(x).tensor(filter).optional(bias), info);
-    return activation(call, a.activation, a.leakyreluAlpha, preluActivationWeights).one();
+    return activation(call, a.activation, a.leakyreluAlpha).optional(preluActivationWeights).one();
   };
   define<tf.Conv2DInputs, tf.Conv2DAttrs>('Conv2D', (inputs, attrs) => conv('Conv', inputs, attrs));
   define<FusedInputs, tf.FusedConv2DAttrs>('FusedConv2D', (inputs, attrs) => conv('Conv', inputs, attrs));
@@ -150,10 +142,8 @@ export function defineConvolution(define: Define, torch: TorchBackend): void {
     ({ x, filter }, { strides, pad, dataFormat, dilations }) => {
       onlyNhwc(dataFormat);
       const info = computeConv3DInfo(x.shape as Size5, filter.shape as Size5, strides, dilations, pad);
-      return activation(
-        window3(torch.call('Conv').tensor(x).tensor(filter).optional(null), info),
-        'linear',
-      ).one();
+      const call = window3(torch.call('Conv').tensor(x).tensor(filter).optional(null), info);
+      return activation(call, 'linear', undefined).optional(null).one();
     },
   );
   define<tf.Conv3DBackpropInputV2Inputs, tf.Conv3DBackpropInputV2Attrs>(

@@ -58,7 +58,7 @@ export function defineFused(define: Define, torch: TorchBackend): void {
   );
 
   for (const name of ['ConvGrad', 'DepthwiseConvGrad']) {
-    define<{ dy: T; x: T; filter: T; y?: T }, ConvAttrs & { filterGradient: boolean; biasGradient: boolean }>(
+    define<{ dy: T; x: T; filter: T; y?: T }, ConvAttrs & { biasGradient: boolean }>(
       name,
       ({ dy, x, filter, y }, a) => {
         const info = tf.backend_util.computeConv2DInfo(
@@ -66,10 +66,7 @@ export function defineFused(define: Define, torch: TorchBackend): void {
           name === 'DepthwiseConvGrad',
         ); // prettier-ignore
         const call = window2(torch.call(name).tensor(dy).tensor(x).tensor(filter).optional(y), info);
-        return activation(call, a.activation, a.leakyreluAlpha)
-          .flag(a.filterGradient)
-          .flag(a.biasGradient)
-          .many();
+        return activation(call, a.activation, a.leakyreluAlpha).flag(a.biasGradient).many();
       },
     );
   }

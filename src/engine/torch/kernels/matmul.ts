@@ -21,7 +21,7 @@ export function defineMatmul(define: Define, torch: TorchBackend): void {
       .optional(bias)
       .flag(transposeA)
       .flag(transposeB);
-    return activation(call, attrs.activation, leakyreluAlpha, preluActivationWeights).one();
+    return activation(call, attrs.activation, leakyreluAlpha).optional(preluActivationWeights).one();
   });
   define<tf.FusedBatchNormInputs, tf.FusedBatchNormAttrs>(
     'FusedBatchNorm',

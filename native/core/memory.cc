@@ -1,0 +1,143 @@
+// Main memory for tensors, from a cache of freed blocks. A training step frees and asks for the same sizes over and
+// over; from the system every large block would arrive as untouched pages, and touching them costs more than many a
+// kernel. Large blocks ask for huge pages. The cache never holds more than the most that was in use at once, and running
+// out of memory empties it before it is an error.
+#include "memory.h"
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace mimicsr {
+namespace {
+
+constexpr size_t kHeader = 64;             // before the data, which stays 64-byte aligned
+constexpr size_t kSmall = size_t{64} << 10;  // below: the C library is quick enough
+constexpr size_t kHuge = size_t{2} << 20;
+
+struct Header {
+  size_t size;  // of the whole block
+};
+
+class Cache {
+ public:
+  void* take(size_t bytes) {
+    const size_t size = block_size(bytes + kHeader);
+    void* block = nullptr;
+    if (size >= kSmall) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      in_use_ += size;
+      if (in_use_ > most_) most_ = in_use_;
+      auto found = free_.find(size);
+      if (found != free_.end() && !found->second.empty()) {
+        block = found->second.back();
+        found->second.pop_back();
+        cached_ -= size;
+      }
+    }
+    if (block == nullptr) block = fresh(size);
+    static_cast<Header*>(block)->size = size;
+    return static_cast<char*>(block) + kHeader;
+  }
+
+  void give(void* data) {
+    void* block = static_cast<char*>(data) - kHeader;
+    const size_t size = static_cast<Header*>(block)->size;
+    if (size >= kSmall) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      in_use_ -= size;
+      if (in_use_ + cached_ + size <= most_) {
+        free_[size].push_back(block);
+        cached_ += size;
+        return;
+      }
+    }
+    std::free(block);
+  }
+
+ private:
+  // Eight sizes an octave, so that like sizes meet in the cache; at most an eighth is lost.
+  static size_t block_size(size_t bytes) {
+    if (bytes < kSmall) return (bytes + kHeader - 1) / kHeader * kHeader;
+    size_t step = kSmall / 8;
+    while (bytes > step * 16) step *= 2;
+    return (bytes + step - 1) / step * step;
+  }
+
+  void* fresh(size_t size) {
+    void* block = system(size);
+    if (block == nullptr) {
+      empty();
+      block = system(size);
+    }
+    if (block == nullptr) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (size >= kSmall) in_use_ -= size;
+      throw std::bad_alloc();
+    }
+    return block;
+  }
+
+  static void* system(size_t size) {
+    void* block = nullptr;
+    if (posix_memalign(&block, size >= kHuge ? kHuge : kHeader, size) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+    if (size >= kHuge) madvise(block, size, MADV_HUGEPAGE);
+#endif
+    return block;
+  }
+
+  void empty() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) std::free(block);
+      blocks.clear();
+    }
+    cached_ = 0;
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> free_;
+  size_t in_use_ = 0, cached_ = 0, most_ = 0;
+};
+
+// Never destroyed: tensors may outlive every static object.
+Cache& cache() {
+  static Cache& one = *new Cache();
+  return one;
+}
+
+void release(void* data) {
+  if (data != nullptr) cache().give(data);
+}
+
+// libtorch 1.13 declares allocate() const, 2.x does not, and asks for copy_data besides: one of the two overrides.
+class CachedAllocator : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) const { return make(bytes); }
+  c10::DataPtr allocate(size_t bytes) { return make(bytes); }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, size_t count) const { std::memcpy(to, from, count); }
+
+ private:
+  static c10::DataPtr make(size_t bytes) {
+    void* data = bytes == 0 ? nullptr : cache().take(bytes);
+    return {data, data, &release, c10::Device(c10::DeviceType::CPU)};
+  }
+};
+
+}  // namespace
+
+void cache_memory() {
+  static CachedAllocator& allocator = *new CachedAllocator();
+  c10::SetCPUAllocator(&allocator, /*priority=*/1);
+}
+
+}  // namespace mimicsr
