@@ -119,3 +119,18 @@ function stepOf(x: v128, high: v128, low: v128): v128 {
   const y = v128.bitselect(high, low, f32x4.gt(x, f32x4.splat(0)));
   return v128.bitselect(y, x, f32x4.eq(x, x));
 }
+
+/** y = 1 where x > 0, -1 where x < 0, 0 elsewhere. Unit: floats. */
+export function sign(x: usize, y: usize, begin: i32, end: i32): void {
+  let i = begin;
+  for (; i + 4 <= end; i += 4) v128.store(y + (i << 2), signOf(v128.load(x + (i << 2))));
+  if (i < end) storePart(y + (i << 2), signOf(loadPart(x + (i << 2), end - i)), end - i);
+}
+
+// @ts-ignore: decorator
+@inline
+function signOf(x: v128): v128 {
+  const zero = f32x4.splat(0);
+  const up = v128.and(f32x4.gt(x, zero), f32x4.splat(1));
+  return v128.or(up, v128.and(f32x4.lt(x, zero), f32x4.splat(-1)));
+}

@@ -187,10 +187,12 @@ function block(
   }
 }
 
-/** out[n] = left[n]^T right[n] for left [n, rows, a], right [n, rows, b]. Unit: n. */
+/** out[n] = left[n]^T right[n] for left [n, rows, a], right [n, rows, b] at the given steps, 0 where all share one. Unit: n. */
 export function transposedProducts(
   left: usize,
+  leftStep: i32,
   right: usize,
+  rightStep: i32,
   out: usize,
   rows: i32,
   a: i32,
@@ -199,8 +201,8 @@ export function transposedProducts(
   end: i32,
 ): void {
   for (let n = begin; n < end; n++) {
-    const l = left + ((n * rows * a) << 2);
-    const r = right + ((n * rows * b) << 2);
+    const l = left + n * leftStep;
+    const r = right + n * rightStep;
     filterGradient(l, r, out + ((n * a * b) << 2), 1, 1, rows, b, 0, 0, a << 2, 1, 0, 0, a << 2, 0, (a + 3) >> 2);
   }
 }

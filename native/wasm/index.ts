@@ -11,6 +11,7 @@
  * Written in AssemblyScript (TypeScript's syntax, WebAssembly's types). Arrays are float32, contiguous, NHWC; pointers and
  * steps are in bytes, sizes and ranges in elements. Loads and stores never leave the arrays.
  */
+export * from './adam';
 export * from './convolution';
 export * from './copy';
 export * from './depthwise';

@@ -8,6 +8,8 @@ const instance = new WebAssembly.Instance(compiled, { env: { memory } });
 const kernels = kernelNames.map((name) => instance.exports[name]);
 const { STATE, GENERATION, NEXT, FAILED, KERNEL, ARGUMENTS, UNITS, GRAIN, OPEN, INSIDE } = workerData.layout;
 
+const LOOKS = 40_000;
+
 /** Takes a place in the open job; false where there is none. */
 function enter() {
   for (;;) {
@@ -29,8 +31,19 @@ function work() {
   }
 }
 
-for (let seen = 0; ; ) {
+/**
+ * Waits for a job after job number `seen`. Kernels follow one another within microseconds while a network trains, and
+ * waking a sleeping thread takes longer than many of them: so it looks for a while (some 0.3 ms) before it sleeps.
+ */
+function awaitJob(seen) {
+  for (let looks = 0; looks < LOOKS; looks++) {
+    if (Atomics.load(control, GENERATION) !== seen) return;
+  }
   Atomics.wait(control, GENERATION, seen);
+}
+
+for (let seen = 0; ; ) {
+  awaitJob(seen);
   seen = Atomics.load(control, GENERATION);
   if (!enter()) continue;
   try {

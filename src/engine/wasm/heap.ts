@@ -3,7 +3,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import type { ThreadPool } from './threads';
 
-/** Below this many operations (about 50 microseconds) waking threads costs more than it brings. */
+/** About 50 microseconds: for less, waking threads costs more than it brings. */
 const SMALL = 1_000_000;
 /** Jobs are cut into so many pieces a thread that a thread which is held up leaves the others little to wait for. */
 const PIECES = 4;
@@ -23,6 +23,8 @@ export class Heap {
   constructor(
     private readonly backend: BackendWasm,
     private readonly pool: ThreadPool,
+    /** Jobs of fewer operations stay on one thread. */
+    private readonly small = SMALL,
   ) {}
 
   /** A new float32 tensor, not yet written. */
@@ -39,6 +41,16 @@ export class Heap {
   alias(tensor: TensorInfo, shape: readonly number[]): TensorInfo {
     this.backend.incRef(tensor.dataId);
     return { dataId: tensor.dataId, shape: [...shape], dtype: tensor.dtype };
+  }
+
+  /** A new float32 scalar. */
+  scalar(value: number): TensorInfo {
+    return this.backend.makeOutput([], 'float32', undefined, Float32Array.of(value));
+  }
+
+  /** The first value of a tensor. */
+  value(tensor: TensorInfo): number {
+    return (this.backend.readSync(tensor.dataId, 0, 1) as Float32Array)[0];
   }
 
   free(tensor: TensorInfo): void {
@@ -59,7 +71,7 @@ export class Heap {
   run(kernel: string, args: readonly number[], { units, cost, most = units, multiple = 1 }: Work): void {
     if (units === 0) return;
     const even = Math.ceil(units / (PIECES * this.pool.threads) / multiple) * multiple;
-    const small = units * cost < SMALL;
+    const small = units * cost < this.small;
     this.pool.run(kernel, args, units, Math.max(1, Math.min(most, small ? units : even)), small);
   }
 }

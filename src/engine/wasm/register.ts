@@ -1,6 +1,7 @@
 /** Puts the kit's kernels in place of the backend's, which stay behind them for the cases that they do not serve. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Heap } from './heap';
+import { adamStep } from './kernels/adam';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient, fusedConv2d } from './kernels/convolution';
 import {
   depthwiseConv2d,
@@ -8,7 +9,7 @@ import {
   depthwiseInputGradient,
   fusedDepthwiseConv2d,
 } from './kernels/depthwise';
-import { addN, binary, gelu, geluGradient, step } from './kernels/elementwise';
+import { addN, binary, gelu, geluGradient, sign, step } from './kernels/elementwise';
 import type { Inputs, KernelFunction } from './kernels/kernel';
 import { layerNorm, layerNormGradient } from './kernels/layer-norm';
 import {
@@ -42,6 +43,7 @@ const KERNELS: Record<string, KernelFunction> = {
   RealDiv: binary('divide'),
   AddN: addN,
   Step: step,
+  Sign: sign,
   Sum: sum,
   Mean: mean,
   Identity: identity,
@@ -56,9 +58,13 @@ const KERNELS: Record<string, KernelFunction> = {
   GeluGrad: geluGradient,
   LayerNorm: layerNorm,
   LayerNormGrad: layerNormGradient,
+  AdamStep: adamStep,
   PixelShuffle: pixelShuffle,
   PixelUnshuffle: pixelUnshuffle,
 };
+
+/** The kernels that this engine has of its own. */
+export const KERNEL_NAMES: readonly string[] = Object.keys(KERNELS);
 
 /** Registers every kernel for the backend 'wasm'. */
 export function registerKernels(heap: Heap): void {

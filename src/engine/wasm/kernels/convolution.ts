@@ -155,26 +155,6 @@ export const conv2dFilterGradient: KernelFunction = (
   return out;
 };
 
-/** left^T right for `batch` pairs of matrices [rows, a] and [rows, b]: the gradients of 1x1 filters. */
-export function transposedProducts(
-  heap: Heap,
-  left: number,
-  right: number,
-  out: number,
-  batch: number,
-  rows: number,
-  a: number,
-  b: number,
-): void {
-  if (batch > 1) {
-    const args = [left, right, out, rows, a, b];
-    heap.run('transposedProducts', args, { units: batch, cost: 2 * rows * a * b });
-    return;
-  }
-  const args = [left, right, out, 1, 1, rows, b, 0, 0, VALUE * a, 1, 0, 0, VALUE * a];
-  heap.run('filterGradient', args, { units: Math.ceil(a / 4), cost: 8 * rows * b });
-}
-
 function convInfo(
   inputShape: number[],
   filterShape: number[],

@@ -7,7 +7,6 @@ import { allFloat, type KernelFunction } from './kernel';
 const OPERATIONS = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
 type Operation = keyof typeof OPERATIONS;
 
-/** Longest run of floats for which rows are worth their overhead; a shorter last axis goes to the backend's kernel. */
 export function binary(operation: Operation): KernelFunction {
   return (heap, { a, b }) => {
     if (!allFloat(a, b)) return undefined;
@@ -99,5 +98,13 @@ export const step: KernelFunction = (heap, { x }, { alpha }: { alpha: number }) 
   const out = heap.output(x.shape);
   const args = [heap.address(x), heap.address(out), alpha];
   heap.run('step', args, { units: sizeOf(x.shape), cost: 5, multiple: 4 });
+  return out;
+};
+
+/** 1 where x > 0, -1 where x < 0, 0 elsewhere. */
+export const sign: KernelFunction = (heap, { x }) => {
+  if (!allFloat(x)) return undefined;
+  const out = heap.output(x.shape);
+  heap.run('sign', [heap.address(x), heap.address(out)], { units: sizeOf(x.shape), cost: 5, multiple: 4 });
   return out;
 };

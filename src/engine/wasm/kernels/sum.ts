@@ -72,9 +72,11 @@ function reduced(
 ): TensorInfo | undefined {
   const axes = new Set(util.parseAxisParam(axis as number[], x.shape));
   const spans = merged(x.shape, axes);
-  if (x.dtype !== 'float32' || sizeOf(x.shape) === 0 || !spans.some((s) => s.summed)) return undefined;
+  if (x.dtype !== 'float32' || sizeOf(x.shape) === 0) return undefined;
   const keptShape = x.shape.map((n, i) => (axes.has(i) ? 1 : n));
-  const out = heap.output(keepDims ? keptShape : x.shape.filter((_, i) => !axes.has(i)));
+  const outShape = keepDims ? keptShape : x.shape.filter((_, i) => !axes.has(i));
+  if (!spans.some((s) => s.summed)) return heap.alias(x, outShape);
+  const out = heap.output(outShape);
   const factor = scale(sizeOf(x.shape) / sizeOf(keptShape));
   sumSpans(heap, heap.address(x), heap.address(out), spans, factor);
   return out;
