@@ -48,9 +48,9 @@ class Server {
   }
 
   async answer(): Promise<{ ready?: string; seconds?: number; rss?: number }> {
-    const { value, done } = await this.lines.next();
-    if (done) throw new Error(`a benchmark process ended early: ${this.child.spawnargs.join(' ')}`);
-    return JSON.parse(value as string) as { ready?: string; seconds?: number; rss?: number };
+    const next = await this.lines.next();
+    if (next.done) throw new Error(`a benchmark process ended early: ${this.child.spawnargs.join(' ')}`);
+    return JSON.parse(next.value) as { ready?: string; seconds?: number; rss?: number };
   }
 
   async ask(line: string): Promise<{ seconds?: number; rss?: number }> {
