@@ -53,6 +53,7 @@ using at::Tensor;
 
 namespace {
 
+constexpr int64_t kLargestFilter = 128 * 1024;  // elements of a filter that stay in cache beside rows of the picture
 constexpr int64_t kLargestPacked = 512 * 512;  // elements of a matrix that stay in cache
 
 const Sizes kNone2{0, 0};
@@ -245,6 +246,62 @@ Gradients linear_backward(const Tensor& dy, const Tensor& x, const Tensor& w, co
   return result;
 }
 
+// Whether the loops run a dense convolution: its filter stays in cache beside the rows.
+bool conv_in_loops(const Tensor& x, at::IntArrayRef w, const Window& window) {
+  if (!on_loops(x) || x.dim() != 4) return false;
+  const int64_t elements = w[0] * w[1] * w[2] * loops::round_up(w[3], fast().lanes);
+  // Beyond 3x3 taps oneDNN's blocking pays sooner.
+  const int64_t largest = w[0] * w[1] <= 9 ? kLargestFilter : kLargestFilter / 2;
+  return elements <= largest && (w[0] - 1) * window.dilations[0] < loops::kMostReach;
+}
+
+loops::Conv conv_of(at::IntArrayRef filter, const Window& window) {
+  return {filter[2],         filter[3],        filter[0],        filter[1],           window.strides[0],
+          window.strides[1], window.before[0], window.before[1], window.dilations[0], window.dilations[1]};
+}
+
+// [kh, kw, c, n] as one matrix of kh kw c rows, packed.
+Tensor packed_filter(const Tensor& w) { return packed(w.reshape({-1, w.size(3)}), false); }
+
+Tensor conv_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, Act act, float slope) {
+  const MapView in = map_of(x);
+  const auto g = conv_of(w.sizes(), window);
+  const Tensor filter = packed_filter(w), offset = bias.defined() ? padded_vector(bias) : Tensor();
+  const Tensor y = at::empty({x.size(0), window.out[0], window.out[1], g.n}, x.options());
+  at::parallel_for(0, y.size(0) * y.size(1), 1, [&](int64_t begin, int64_t end) {
+    const Tensor scratch = at::empty({fast().conv_scratch(g, y.size(2))}, x.options());
+    fast().conv(g, in.map, data(filter), data(offset), act, slope, out_map(y), begin, end, scratch.data_ptr<float>());
+  });
+  return y;
+}
+
+// dx is a convolution of d with the turned and transposed filter, for stride 1.
+Tensor conv_input_grad(const Tensor& d, at::IntArrayRef x_shape, const Tensor& w, const Window& window) {
+  Window turned = window;
+  const at::IntArrayRef kernel = w.sizes();
+  for (size_t axis = 0; axis < 2; ++axis) {
+    turned.before[axis] = (kernel[axis] - 1) * window.dilations[axis] - window.before[axis];
+    turned.out[axis] = x_shape[axis + 1];
+  }
+  return conv_forward(d, w.flip({0, 1}).transpose(2, 3), Tensor(), turned, Act::kNone, 0);
+}
+
+Tensor conv_filter_grad(const Tensor& d, const Tensor& x, at::IntArrayRef filter, const Window& window) {
+  const MapView in = map_of(x), gradient = map_of(d);
+  const auto g = conv_of(filter, window);
+  const int64_t width = loops::round_up(g.n, fast().lanes), size = g.kh * g.kw * g.c * width;
+  const Parts parts(d.size(0) * d.size(1), 8, 16);
+  const Tensor sums = at::zeros({parts.number, size}, x.options());
+  parallel_parts(parts.number, [&](int64_t part) {
+    const Tensor scratch = at::empty({fast().conv_scratch(g, d.size(2))}, x.options());
+    fast().conv_filter_grad(g, in.map, gradient.map, sums.data_ptr<float>() + part * size, parts.begin(part),
+                            parts.end(part), scratch.data_ptr<float>());
+  });
+  return sums.sum(0).reshape({g.kh, g.kw, g.c, width}).narrow(3, 0, g.n).contiguous();
+}
+
+bool unit_stride(const Window& window) { return window.strides[0] == 1 && window.strides[1] == 1; }
+
 // d = dy act'(y), dense, and its sum over all pixels where wanted.
 std::pair<Tensor, Tensor> before_activation(const Tensor& dy, const Tensor& y, Activation activation, float slope,
                                             bool with_sum) {
@@ -354,6 +411,9 @@ KERNEL(Conv) {
   if (is_linear(x, w, window) && in_loops(activation)) {
     return call.result(linear_forward(x, w, bias, act_of(activation), static_cast<float>(slope)));
   }
+  if (conv_in_loops(x, w.sizes(), window) && in_loops(activation)) {
+    return call.result(conv_forward(x, w, bias, window, act_of(activation), static_cast<float>(slope)));
+  }
   Tensor y = channels_last(forward(channels_first(x), filter_first(w), bias, window, 1));
   activate(y, activation, slope, prelu);
   call.result(y);
@@ -364,6 +424,9 @@ KERNEL(ConvBackpropInput) {
   const Tensor& w = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (conv_in_loops(dy, w.sizes(), window) && unit_stride(window)) {
+    return call.result(conv_input_grad(dy, shape, w, window));
+  }
   const Tensor x = channels_first(blank(shape, dy));
   call.result(channels_last(backward(channels_first(dy), x, filter_first(w), window, 1, true, false).first));
 }
@@ -373,6 +436,7 @@ KERNEL(ConvBackpropFilter) {
   const Tensor& dy = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (conv_in_loops(dy, shape, window)) return call.result(conv_filter_grad(dy, x, shape, window));
   // Where ATen runs its own kernel (one small picture) it wants a dense weight; oneDNN looks at x only.
   const Tensor w = filter_first(blank(shape, dy)).contiguous();
   call.result(filter_last(backward(channels_first(dy), channels_first(x), w, window, 1, false, true).second));
@@ -438,10 +502,14 @@ KERNEL(ConvGrad) {
     result = linear_backward(dy, x, w, y, act_of(activation), slope, wanted);
   } else {
     const auto [d, sum] = before_activation(dy, y, activation, slope, wanted.bias);
-    const Tensor filter = filter_first(w);
+    const bool in_loops = conv_in_loops(x, w.sizes(), window);
     const Tensor source = channels_first(x), gradient = channels_first(d);
-    result.x = channels_last(backward(gradient, source, filter, window, 1, true, false).first);
-    result.w = filter_last(backward(gradient, source, filter.contiguous(), window, 1, false, true).second);
+    result.x = in_loops && unit_stride(window)
+                   ? conv_input_grad(d, x.sizes(), w, window)
+                   : channels_last(backward(gradient, source, filter_first(w), window, 1, true, false).first);
+    result.w = in_loops ? conv_filter_grad(d, x, w.sizes(), window)
+                        : filter_last(backward(gradient, source, filter_first(w).contiguous(), window, 1, false, true)
+                                          .second);
     result.bias = sum;
   }
   call.result(result.x);

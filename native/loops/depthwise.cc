@@ -1,5 +1,5 @@
-// Depthwise convolutions on NHWC maps: vectors run over channels, and eight neighbouring outputs of a row share each
-// tap of the filter.
+// Depthwise convolutions on NHWC maps: vectors run over channels. With stride 1 a run of neighbouring outputs, along the
+// filter's longer side, shares every input it loads; other strides and dilations take a plain path.
 #include "pointwise.h"
 #include "table.h"
 
@@ -19,105 +19,212 @@ LOOPS_INLINE void put(float* p, vec v, int64_t n) {
 LOOPS_INLINE int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 LOOPS_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Outputs whose taps along an axis all lie inside: [first, last).
-struct Inside {
-  int64_t first, last;
+// One axis of the convolution: sizes, padding, and how far apart its elements lie in the maps and the filter.
+struct Axis {
+  int64_t in, out, pad;
+  int64_t in_step, out_step, filter_step;
 };
 
-LOOPS_INLINE Inside inside(int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t pad, int64_t dilation) {
-  const int64_t first = at_most(out, (pad + stride - 1) / stride);
-  const int64_t room = in - 1 - (taps - 1) * dilation + pad;
-  const int64_t last = room < 0 ? 0 : at_most(out, room / stride + 1);
-  return {first, at_least(first, last)};
-}
-
-constexpr int kRun = 8;  // outputs computed together
-
-struct Row {
-  const Depthwise& g;
-  const float* in;  // picture
-  int64_t in_h, in_w, in_row, in_pixel;
-  const float* filter;
-  int64_t top;  // input row of the first tap, may lie outside
+// Runs go along `run`, whose K taps are unrolled; `other` is looped over.
+struct Plane {
+  Axis run, other;
+  int64_t other_taps;
 };
 
-// RUN outputs from column `ox`, all taps inside horizontally; n channels from j.
-template <int RUN>
-LOOPS_INLINE void run(const Row& r, int64_t ox, int64_t j, int64_t n, vec (&acc)[RUN]) {
-  const Depthwise& g = r.g;
-  const int64_t step = g.stride_w * r.in_pixel;
-  for (int64_t ky = 0; ky < g.kh; ++ky) {
-    const int64_t iy = r.top + ky * g.dilation_h;
-    if (iy < 0 || iy >= r.in_h) continue;
-    const float* from = r.in + iy * r.in_row + (ox * g.stride_w - g.pad_w) * r.in_pixel + j;
-    const float* w = r.filter + ky * g.kw * g.c + j;
-    for (int64_t kx = 0; kx < g.kw; ++kx) {
-      const vec tap = get(w + kx * g.c, n);
-      const float* at = from + kx * g.dilation_w * r.in_pixel;
-#pragma GCC unroll 8
-      for (int i = 0; i < RUN; ++i) acc[i] += get(at + i * step, n) * tap;
+constexpr int kRun = 8;
+
+// RUN outputs from `first` on, at position `p` of the other axis: acc[o] += sum over taps. `in` is the picture.
+template <int RUN, int K>
+LOOPS_INLINE void run_forward(const Plane& plane, const float* in, const float* filter, int64_t first, int64_t p,
+                              int64_t n, vec (&acc)[RUN]) {
+  const Axis& run = plane.run;
+  const int64_t start = first - run.pad;
+  const int64_t low = at_least(0, -start), high = at_most(RUN + K - 1, run.in - start);
+  const bool whole = low == 0 && high == RUN + K - 1;
+  for (int64_t tap = 0; tap < plane.other_taps; ++tap) {
+    const int64_t q = p - plane.other.pad + tap;
+    if (q < 0 || q >= plane.other.in) continue;
+    const float* from = in + q * plane.other.in_step + start * run.in_step;
+    const float* w = filter + tap * plane.other.filter_step;
+    vec taps[K];
+#pragma GCC unroll 16
+    for (int t = 0; t < K; ++t) taps[t] = get(w + t * run.filter_step, n);
+#pragma GCC unroll 32
+    for (int i = 0; i < RUN + K - 1; ++i) {
+      if (!whole && (i < low || i >= high)) continue;
+      const vec x = get(from + i * run.in_step, n);
+#pragma GCC unroll 16
+      for (int t = 0; t < K; ++t) {
+        if (i - t >= 0 && i - t < RUN) acc[i - t] += x * taps[t];
+      }
     }
   }
 }
 
-// One output whose taps may lie outside.
-LOOPS_INLINE vec edge(const Row& r, int64_t ox, int64_t j, int64_t n, vec acc) {
-  const Depthwise& g = r.g;
+// dw[t] += sum over the run's outputs of x[o + t] dy[o], for every tap of the other axis.
+template <int RUN, int K>
+LOOPS_INLINE void run_filter(const Plane& plane, const float* in, const float* dy, int64_t first, int64_t p, int64_t n,
+                             float* dw) {
+  const Axis& run = plane.run;
+  const int64_t start = first - run.pad;
+  const int64_t low = at_least(0, -start), high = at_most(RUN + K - 1, run.in - start);
+  const bool whole = low == 0 && high == RUN + K - 1;
+  vec d[RUN];
+#pragma GCC unroll 16
+  for (int o = 0; o < RUN; ++o) d[o] = get(dy + p * plane.other.out_step + (first + o) * run.out_step, n);
+  for (int64_t tap = 0; tap < plane.other_taps; ++tap) {
+    const int64_t q = p - plane.other.pad + tap;
+    if (q < 0 || q >= plane.other.in) continue;
+    const float* from = in + q * plane.other.in_step + start * run.in_step;
+    float* w = dw + tap * plane.other.filter_step;
+    vec acc[K];
+#pragma GCC unroll 16
+    for (int t = 0; t < K; ++t) acc[t] = get(w + t * run.filter_step, n);
+#pragma GCC unroll 32
+    for (int i = 0; i < RUN + K - 1; ++i) {
+      if (!whole && (i < low || i >= high)) continue;
+      const vec x = get(from + i * run.in_step, n);
+#pragma GCC unroll 16
+      for (int t = 0; t < K; ++t) {
+        if (i - t >= 0 && i - t < RUN) acc[t] += x * d[i - t];
+      }
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < K; ++t) put(w + t * run.filter_step, acc[t], n);
+  }
+}
+
+struct Forward {
+  const float *in, *filter, *bias;
+  float* out;
+  Act act;
+  float slope;
+
+  template <int RUN, int K>
+  LOOPS_INLINE_MEMBER void run(const Plane& plane, int64_t first, int64_t p, int64_t j, int64_t n) const {
+    vec acc[RUN];
+    const vec start = bias == nullptr ? vec{} : get(bias + j, n);
+    for (int o = 0; o < RUN; ++o) acc[o] = start;
+    run_forward<RUN, K>(plane, in + j, filter + j, first, p, n, acc);
+    float* to = out + p * plane.other.out_step + first * plane.run.out_step + j;
+#pragma GCC unroll 16
+    for (int o = 0; o < RUN; ++o) put(to + o * plane.run.out_step, activate(acc[o], act, slope), n);
+  }
+};
+
+struct FilterGrad {
+  const float *in, *dy;
+  float* dw;
+
+  template <int RUN, int K>
+  LOOPS_INLINE_MEMBER void run(const Plane& plane, int64_t first, int64_t p, int64_t j, int64_t n) const {
+    run_filter<RUN, K>(plane, in + j, dy + j, first, p, n, dw + j);
+  }
+};
+
+// All outputs [begin, end) of the run axis at position p, runs of 8 and then of 1.
+template <int K, class Body>
+LOOPS_INLINE void runs(const Plane& plane, const Body& body, int64_t begin, int64_t end, int64_t p, int64_t c) {
+  int64_t first = begin;
+  for (; first + kRun <= end; first += kRun) {
+    int64_t j = 0;
+    for (; j + V <= c; j += V) body.template run<kRun, K>(plane, first, p, j, V);
+    if (j < c) body.template run<kRun, K>(plane, first, p, j, c - j);
+  }
+  for (; first < end; ++first) {
+    for (int64_t j = 0; j < c; j += V) body.template run<1, K>(plane, first, p, j, at_most(V, c - j));
+  }
+}
+
+template <class Body>
+void runs_of(int64_t taps, const Plane& plane, const Body& body, int64_t begin, int64_t end, int64_t p, int64_t c) {
+  switch (taps) {
+    case 1:
+      return runs<1>(plane, body, begin, end, p, c);
+    case 3:
+      return runs<3>(plane, body, begin, end, p, c);
+    case 5:
+      return runs<5>(plane, body, begin, end, p, c);
+    case 7:
+      return runs<7>(plane, body, begin, end, p, c);
+    case 11:
+      return runs<11>(plane, body, begin, end, p, c);
+  }
+}
+
+bool has_runs(const Depthwise& g) {
+  const int64_t taps = at_least(g.kh, g.kw);
+  return g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
+         (taps == 1 || taps == 3 || taps == 5 || taps == 7 || taps == 11);
+}
+
+// Calls `bodies(b)` for the pictures that output rows [begin, end) belong to, with the body's runs along the filter's
+// longer side.
+template <class Bodies>
+void all_runs(const Depthwise& g, const Map& x, int64_t out_h, int64_t out_w, int64_t out_row, int64_t out_pixel,
+              int64_t begin, int64_t end, const Bodies& bodies) {
+  const Axis rows{x.h, out_h, g.pad_h, x.row_stride, out_row, g.kw * g.c};
+  const Axis columns{x.w, out_w, g.pad_w, x.pixel_stride, out_pixel, g.c};
+  for (int64_t index = begin; index < end;) {
+    const int64_t b = index / out_h, top = index % out_h;
+    const int64_t bottom = at_most(out_h, top + end - index);
+    const auto body = bodies(b);
+    if (g.kh > g.kw) {
+      const Plane plane{rows, columns, g.kw};
+      // In stretches of eight rows, so that their inputs are still in cache for the next column.
+      for (int64_t y = top; y < bottom; y += kRun) {
+        for (int64_t ox = 0; ox < out_w; ++ox) runs_of(g.kh, plane, body, y, at_most(bottom, y + kRun), ox, g.c);
+      }
+    } else {
+      const Plane plane{columns, rows, g.kh};
+      for (int64_t oy = top; oy < bottom; ++oy) runs_of(g.kw, plane, body, 0, out_w, oy, g.c);
+    }
+    index += bottom - top;
+  }
+}
+
+// One output, any stride and dilation.
+LOOPS_INLINE vec one_output(const Depthwise& g, const Map& x, const float* in, const float* filter, int64_t oy,
+                            int64_t ox, int64_t j, int64_t n, vec acc) {
   for (int64_t ky = 0; ky < g.kh; ++ky) {
-    const int64_t iy = r.top + ky * g.dilation_h;
-    if (iy < 0 || iy >= r.in_h) continue;
+    const int64_t iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
+    if (iy < 0 || iy >= x.h) continue;
     for (int64_t kx = 0; kx < g.kw; ++kx) {
       const int64_t ix = ox * g.stride_w - g.pad_w + kx * g.dilation_w;
-      if (ix < 0 || ix >= r.in_w) continue;
-      acc += get(r.in + iy * r.in_row + ix * r.in_pixel + j, n) * get(r.filter + (ky * g.kw + kx) * g.c + j, n);
+      if (ix < 0 || ix >= x.w) continue;
+      acc += get(in + iy * x.row_stride + ix * x.pixel_stride + j, n) * get(filter + (ky * g.kw + kx) * g.c + j, n);
     }
   }
   return acc;
-}
-
-template <class Finish>
-LOOPS_INLINE void row_channels(const Row& r, const Inside& cols, int64_t out_w, float* out, int64_t out_pixel,
-                               int64_t j, int64_t n, vec start, Finish&& finish) {
-  int64_t ox = 0;
-  for (; ox < cols.first; ++ox) put(out + ox * out_pixel + j, finish(edge(r, ox, j, n, start)), n);
-  for (; ox + kRun <= cols.last; ox += kRun) {
-    vec acc[kRun];
-    for (int i = 0; i < kRun; ++i) acc[i] = start;
-    run<kRun>(r, ox, j, n, acc);
-    for (int i = 0; i < kRun; ++i) put(out + (ox + i) * out_pixel + j, finish(acc[i]), n);
-  }
-  for (; ox < cols.last; ++ox) {
-    vec acc[1] = {start};
-    run<1>(r, ox, j, n, acc);
-    put(out + ox * out_pixel + j, finish(acc[0]), n);
-  }
-  for (; ox < out_w; ++ox) put(out + ox * out_pixel + j, finish(edge(r, ox, j, n, start)), n);
 }
 
 }  // namespace
 
 void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias, Act act, float slope, OutMap y,
                int64_t begin, int64_t end) {
-  const Inside cols = inside(x.w, y.w, g.kw, g.stride_w, g.pad_w, g.dilation_w);
+  if (has_runs(g)) {
+    all_runs(g, x, y.h, y.w, y.row_stride, y.pixel_stride, begin, end, [&](int64_t b) {
+      return Forward{x.data + b * x.batch_stride, filter, bias, y.data + b * y.batch_stride, act, slope};
+    });
+    return;
+  }
   for (int64_t index = begin; index < end; ++index) {
     const int64_t b = index / y.h, oy = index % y.h;
-    const Row row{g,      x.data + b * x.batch_stride, x.h, x.w, x.row_stride, x.pixel_stride,
-                  filter, oy * g.stride_h - g.pad_h};
+    const float* in = x.data + b * x.batch_stride;
     float* out = y.data + b * y.batch_stride + oy * y.row_stride;
-    const auto finish = [act, slope](vec v) { return activate(v, act, slope); };
-    int64_t j = 0;
-    for (; j + V <= g.c; j += V) {
-      row_channels(row, cols, y.w, out, y.pixel_stride, j, V, bias != nullptr ? load(bias + j) : vec{}, finish);
-    }
-    if (j < g.c) {
-      const int64_t n = g.c - j;
-      row_channels(row, cols, y.w, out, y.pixel_stride, j, n, bias != nullptr ? load_part(bias + j, n) : vec{}, finish);
+    for (int64_t ox = 0; ox < y.w; ++ox) {
+      for (int64_t j = 0; j < g.c; j += V) {
+        const int64_t n = at_most(V, g.c - j);
+        const vec start = bias == nullptr ? vec{} : get(bias + j, n);
+        const vec v = one_output(g, x, in, filter, oy, ox, j, n, start);
+        put(out + ox * y.pixel_stride + j, activate(v, act, slope), n);
+      }
     }
   }
 }
 
-// dx[iy, ix] = sum over taps of w[ky, kx] dy[oy, ox] with oy stride - pad + ky dilation = iy, and so for x.
-// With stride 1 that is a convolution of dy with the turned filter, which `filter` then holds, and the same code runs.
+// dx[iy, ix] = sum over taps of w[ky, kx] dy[oy, ox] with oy stride - pad + ky dilation = iy, and so for x. (With stride
+// 1 the caller runs `depthwise` on the turned filter instead.)
 void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end) {
   for (int64_t index = begin; index < end; ++index) {
     const int64_t b = index / dx.h, iy = index % dx.h;
@@ -143,66 +250,36 @@ void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMa
   }
 }
 
-namespace {
-
-// Taps kx of one filter row that are summed together, their sums in registers.
-constexpr int kTaps = 6;
-
-template <int TAPS>
-LOOPS_INLINE void filter_row(const Depthwise& g, const float* in, int64_t in_w, int64_t in_pixel, const float* dy,
-                             int64_t out_w, int64_t dy_pixel, int64_t kx0, int64_t j, int64_t n, float* dw) {
-  vec acc[TAPS] = {};
-  const int64_t start = kx0 * g.dilation_w - g.pad_w;  // input column of the first tap at output 0
-  const int64_t reach = (TAPS - 1) * g.dilation_w;
-  for (int64_t ox = 0; ox < out_w; ++ox) {
-    const int64_t ix = ox * g.stride_w + start;
-    const vec d = get(dy + ox * dy_pixel + j, n);
-    const float* at = in + ix * in_pixel + j;
-    if (ix >= 0 && ix + reach < in_w) {
-#pragma GCC unroll 8
-      for (int t = 0; t < TAPS; ++t) acc[t] += get(at + t * g.dilation_w * in_pixel, n) * d;
-    } else {
-      for (int t = 0; t < TAPS; ++t) {
-        const int64_t x = ix + t * g.dilation_w;
-        if (x >= 0 && x < in_w) acc[t] += get(at + t * g.dilation_w * in_pixel, n) * d;
-      }
-    }
-  }
-  for (int t = 0; t < TAPS; ++t) {
-    float* to = dw + (kx0 + t) * g.c + j;
-    put(to, get(to, n) + acc[t], n);
-  }
-}
-
-}  // namespace
-
 void depthwise_filter_grad(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end) {
+  const bool by_runs = has_runs(g);
+  if (by_runs) {
+    all_runs(g, x, dy.h, dy.w, dy.row_stride, dy.pixel_stride, begin, end, [&](int64_t b) {
+      return FilterGrad{x.data + b * x.batch_stride, dy.data + b * dy.batch_stride, dw};
+    });
+    if (dbias == nullptr) return;
+  }
   for (int64_t index = begin; index < end; ++index) {
     const int64_t b = index / dy.h, oy = index % dy.h;
     const float* out = dy.data + b * dy.batch_stride + oy * dy.row_stride;
+    const float* in = x.data + b * x.batch_stride;
     for (int64_t j = 0; j < g.c; j += V) {
       const int64_t n = at_most(V, g.c - j);
-      if (dbias != nullptr) {
-        vec sum{};
-        for (int64_t ox = 0; ox < dy.w; ++ox) sum += get(out + ox * dy.pixel_stride + j, n);
-        put(dbias + j, get(dbias + j, n) + sum, n);
-      }
-      for (int64_t ky = 0; ky < g.kh; ++ky) {
-        const int64_t iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
-        if (iy < 0 || iy >= x.h) continue;
-        const float* in = x.data + b * x.batch_stride + iy * x.row_stride;
-        float* row = dw + ky * g.kw * g.c;
-        int64_t kx = 0;
-        for (; kx + kTaps <= g.kw; kx += kTaps) {
-          filter_row<kTaps>(g, in, x.w, x.pixel_stride, out, dy.w, dy.pixel_stride, kx, j, n, row);
-        }
-        for (; kx + 3 <= g.kw; kx += 3) {
-          filter_row<3>(g, in, x.w, x.pixel_stride, out, dy.w, dy.pixel_stride, kx, j, n, row);
-        }
-        for (; kx < g.kw; ++kx) {
-          filter_row<1>(g, in, x.w, x.pixel_stride, out, dy.w, dy.pixel_stride, kx, j, n, row);
+      vec sum{};
+      for (int64_t ox = 0; ox < dy.w; ++ox) {
+        const vec d = get(out + ox * dy.pixel_stride + j, n);
+        sum += d;
+        for (int64_t ky = 0; ky < g.kh && !by_runs; ++ky) {
+          const int64_t iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
+          if (iy < 0 || iy >= x.h) continue;
+          for (int64_t kx = 0; kx < g.kw; ++kx) {
+            const int64_t ix = ox * g.stride_w - g.pad_w + kx * g.dilation_w;
+            if (ix < 0 || ix >= x.w) continue;
+            float* to = dw + (ky * g.kw + kx) * g.c + j;
+            put(to, get(to, n) + get(in + iy * x.row_stride + ix * x.pixel_stride + j, n) * d, n);
+          }
         }
       }
+      if (dbias != nullptr) put(dbias + j, get(dbias + j, n) + sum, n);
     }
   }
 }

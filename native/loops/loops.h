@@ -37,6 +37,13 @@ struct Depthwise {
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 };
 
+// Dense convolution: filter [kh, kw, c, n].
+struct Conv {
+  int64_t c, n, kh, kw;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+constexpr int64_t kMostReach = 48;  // rows from a filter's first tap to its last
+
 // One group of heads of window attention on a map of B x H x W pixels: see src/ops/window-attention.ts.
 struct Windows {
   int64_t batch, h, w;
@@ -91,6 +98,14 @@ struct Loops {
   void (*depthwise_input_grad)(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end);
   // dw [kh, kw, c] +=, over output rows [begin, end); dbias [c] += (may be null)
   void (*depthwise_filter_grad)(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
+
+  // --- dense convolution (conv.cc), for output rows [begin, end) of batch * rows; `scratch` holds conv_scratch floats
+  int64_t (*conv_scratch)(const Conv& g, int64_t out_w);
+  // packed is [kh, kw, c, round_up(n, lanes)], zeros behind column n; bias round_up(n, lanes) long, or null
+  void (*conv)(const Conv& g, Map x, const float* packed, const float* bias, Act act, float slope, OutMap y,
+               int64_t begin, int64_t end, float* scratch);
+  // dw [kh, kw, c, round_up(n, lanes)] +=
+  void (*conv_filter_grad)(const Conv& g, Map x, Map dy, float* dw, int64_t begin, int64_t end, float* scratch);
 
   // --- window attention (window-attention.cc), one window, all heads of the group; bias_t and dbias_t (+=) are
   // [heads of the group, key, round_up(N, lanes) queries], lse is [all heads, N] of the window

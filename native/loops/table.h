@@ -30,6 +30,10 @@ void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias
                int64_t begin, int64_t end);
 void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end);
 void depthwise_filter_grad(const Depthwise& g, Map x, Map dy, float* dw, float* dbias, int64_t begin, int64_t end);
+int64_t conv_scratch(const Conv& g, int64_t out_w);
+void conv(const Conv& g, Map x, const float* packed, const float* bias, Act act, float slope, OutMap y, int64_t begin,
+          int64_t end, float* scratch);
+void conv_filter_grad(const Conv& g, Map x, Map dy, float* dw, int64_t begin, int64_t end, float* scratch);
 int64_t window_scratch(const Windows& g);
 void window_forward(const Windows& g, int64_t window, const float* qkv, const float* bias_t, float* y,
                     float* lse, float* scratch);
