@@ -55,6 +55,13 @@ export function packFilter(
             continue;
           }
           let from = row;
+          if (used == 8) {
+            const step = outputStep << 2;
+            v128.store(to, loadFour(from, step));
+            v128.store(to, loadFour(from + 4 * step, step), 16);
+            to += 32;
+            continue;
+          }
           for (let j = 0; j < width; j++, to += 4, from += outputStep << 2) {
             store<f32>(to, j < used ? load<f32>(from) : 0);
           }
@@ -62,6 +69,16 @@ export function packFilter(
       }
     }
   }
+}
+
+/** Four floats `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function loadFour(from: usize, step: i32): v128 {
+  let v = v128.load32_zero(from);
+  v = v128.load_lane<f32>(from + step, v, 1);
+  v = v128.load_lane<f32>(from + 2 * step, v, 2);
+  return v128.load_lane<f32>(from + 3 * step, v, 3);
 }
 
 /**

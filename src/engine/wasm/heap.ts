@@ -48,6 +48,11 @@ export class Heap {
     return this.backend.makeOutput([], 'float32', undefined, Float32Array.of(value));
   }
 
+  /** The values of an int32 tensor, where they lie: to be read at once, since the heap may grow. */
+  integers(tensor: TensorInfo): Int32Array {
+    return this.backend.typedArrayFromHeap(tensor) as Int32Array;
+  }
+
   /** The first value of a tensor. */
   value(tensor: TensorInfo): number {
     return (this.backend.readSync(tensor.dataId, 0, 1) as Float32Array)[0];

@@ -9,11 +9,12 @@ import {
   depthwiseInputGradient,
   fusedDepthwiseConv2d,
 } from './kernels/depthwise';
-import { addN, binary, gelu, geluGradient, sign, step } from './kernels/elementwise';
+import { addN, binary, gelu, geluGradient, sign, softmax, step } from './kernels/elementwise';
 import type { Inputs, KernelFunction } from './kernels/kernel';
 import { layerNorm, layerNormGradient } from './kernels/layer-norm';
 import {
   concat,
+  gather,
   cast,
   identity,
   pad,
@@ -26,6 +27,7 @@ import {
 } from './kernels/layout';
 import { batchMatMul } from './kernels/matmul';
 import { mean, sum } from './kernels/sum';
+import { windowAttention, windowAttentionGradient } from './kernels/window-attention';
 
 const KERNELS: Record<string, KernelFunction> = {
   Conv2D: conv2d,
@@ -44,11 +46,13 @@ const KERNELS: Record<string, KernelFunction> = {
   AddN: addN,
   Step: step,
   Sign: sign,
+  Softmax: softmax,
   Sum: sum,
   Mean: mean,
   Identity: identity,
   Cast: cast,
   Slice: slice,
+  GatherV2: gather,
   SplitV: split,
   Concat: concat,
   PadV2: pad,
@@ -59,6 +63,8 @@ const KERNELS: Record<string, KernelFunction> = {
   LayerNorm: layerNorm,
   LayerNormGrad: layerNormGradient,
   AdamStep: adamStep,
+  WindowAttention: windowAttention,
+  WindowAttentionGrad: windowAttentionGradient,
   PixelShuffle: pixelShuffle,
   PixelUnshuffle: pixelUnshuffle,
 };

@@ -108,3 +108,16 @@ export const sign: KernelFunction = (heap, { x }) => {
   heap.run('sign', [heap.address(x), heap.address(out)], { units: sizeOf(x.shape), cost: 5, multiple: 4 });
   return out;
 };
+
+/** Over the last axis. */
+export const softmax: KernelFunction = (heap, { logits }, { dim }: { dim: number }) => {
+  const length = logits.shape.at(-1) ?? 1;
+  if (!allFloat(logits) || (dim !== -1 && dim !== logits.shape.length - 1)) return undefined;
+  const out = heap.output(logits.shape);
+  const args = [heap.address(logits), heap.address(out), length];
+  heap.run('softmax', args, {
+    units: length === 0 ? 0 : sizeOf(logits.shape) / length,
+    cost: 30 + 40 * length,
+  });
+  return out;
+};

@@ -113,6 +113,25 @@ export const reverse: KernelFunction = (heap, { x }, { dims }: { dims: number | 
   return out;
 };
 
+/** Rows of x: axis 0, no batch axes. */
+export const gather: KernelFunction = (
+  heap,
+  { x, indices },
+  { axis, batchDims }: { axis: number; batchDims: number },
+) => {
+  if (!fourBytes(x) || axis !== 0 || batchDims !== 0 || indices.dtype !== 'int32') return undefined;
+  for (const i of heap.integers(indices)) {
+    if (i < 0 || i >= x.shape[0]) {
+      throw new Error(`GatherV2: the index value ${i} is not in [0, ${x.shape[0] - 1}]`);
+    }
+  }
+  const row = sizeOf(x.shape.slice(1));
+  const out = heap.output([...indices.shape, ...x.shape.slice(1)], x.dtype);
+  const args = [heap.address(x), heap.address(indices), heap.address(out), VALUE * row];
+  heap.run('gather', args, { units: sizeOf(indices.shape), cost: 10 + 4 * row });
+  return out;
+};
+
 /** [B, H, W, C r r] to [B, H r, W r, C]: see src/ops/pixel-shuffle.ts. */
 export const pixelShuffle: KernelFunction = (heap, { x }, { r }: { r: number }) => {
   const [b, h, w, depth] = x.shape;
