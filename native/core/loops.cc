@@ -18,10 +18,15 @@ extern const Loops table;
 }
 #endif
 
+bool pinned(const char* name) {
+  const char* value = std::getenv("MIMICSR_LOOPS");
+  return value != nullptr && std::strcmp(value, name) == 0;
+}
+
 static const Loops& choose() {
 #if defined(__x86_64__)
-  const char* pinned = std::getenv("MIMICSR_LOOPS");
-  const auto allowed = [pinned](const Loops& set) { return pinned == nullptr || std::strcmp(pinned, set.name) == 0; };
+  const bool free = std::getenv("MIMICSR_LOOPS") == nullptr;
+  const auto allowed = [free](const Loops& set) { return free || pinned(set.name); };
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && allowed(avx512::table)) {
     return avx512::table;

@@ -8,8 +8,12 @@
 
 namespace mimicsr {
 
-// The loops take float32 in main memory; a tensor elsewhere (a GPU) goes through ATen.
-inline bool on_loops(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+// The loops take float32 in main memory; a tensor elsewhere (a GPU) goes through ATen. MIMICSR_LOOPS=none sends every
+// tensor there, so the tests can hold both ways to one definition without a GPU.
+inline bool on_loops(const at::Tensor& x) {
+  static const bool off = loops::pinned("none");
+  return x.is_cpu() && x.scalar_type() == at::kFloat && !off;
+}
 
 // [..., C] as rows of C contiguous floats: the tensor itself where its strides allow it (a slice of channels does),
 // else a dense copy. `tensor` keeps the memory alive.

@@ -62,6 +62,22 @@ void linear(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, con
   column_panels(width / V, rows, body);
 }
 
+void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row,
+          int64_t b_step, float* c, float* scratch) {
+  constexpr int64_t most = kMaxVectors * V;
+  for (int64_t j = 0; j < n; j += most) {
+    const int64_t columns = n - j < most ? n - j : most;
+    const float* panel = b + j * b_step;
+    int64_t panel_row = b_row;
+    if (b_step != 1 || columns % V != 0) {
+      pack(panel, b_row, b_step, k, columns, scratch);
+      panel = scratch;
+      panel_row = round_up(columns, V);
+    }
+    multiply({k, a, a_row, a_step, panel, panel_row, c + j, n, columns}, m);
+  }
+}
+
 void activation_grad(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* dbias) {
   const int64_t width = round_up(n, V);
   for (int64_t j = 0; j < width; j += V) {

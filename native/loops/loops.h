@@ -67,6 +67,9 @@ struct Loops {
   // y[m, :n] = act(x[m, :k] packed + bias); bias is round_up(n, lanes) long, or null.
   void (*linear)(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act,
                  float slope, OutRows y);
+  // c [m, n] dense = a b with any strides; scratch holds k * 4 * lanes floats.
+  void (*gemm)(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_step, const float* b,
+               int64_t b_row, int64_t b_step, float* c, float* scratch);
   // d[m, :n] = dy[m, :n] act'(y[m, :n]), zeros up to round_up(n, lanes); dbias += sum over m (may be null).
   void (*activation_grad)(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* dbias);
   // The same with dense rows of n, for what ATen takes over; sum may be null.
@@ -116,6 +119,13 @@ struct Loops {
                           const float* qkv, const float* bias_t, const float* lse, float* dqkv, float* dbias_t,
                           float* scratch);
 
+  // --- one row of a cost volume (correlation.cc): volume [w, side, side] = share * sum over c of first times around,
+  // whose rows, `around_row` floats apart, begin side / 2 pixels up and left. The gradients are added to.
+  void (*correlate)(const float* first, const float* around, int64_t around_row, int64_t w, int64_t c, int64_t side,
+                    float share, float* volume);
+  void (*correlate_grad)(const float* dvolume, const float* first, const float* around, int64_t around_row, int64_t w,
+                         int64_t c, int64_t side, float share, float* dfirst, float* daround);
+
   // --- AdamW step on n elements of one parameter; `scale` multiplies the gradient first
   void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1,
                float beta2, float epsilon, float correction1, float correction2);
@@ -126,5 +136,8 @@ inline int64_t round_up(int64_t n, int64_t lanes) { return (n + lanes - 1) / lan
 
 // The widest set that this processor runs. MIMICSR_LOOPS (base, avx2, avx512) pins a narrower one, for the tests.
 const Loops& loops();
+
+// Whether MIMICSR_LOOPS is `name`.
+bool pinned(const char* name);
 
 }  // namespace mimicsr::loops

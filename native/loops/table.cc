@@ -14,6 +14,7 @@ const Loops table = {
     gelu_grad_all,
     pack,
     linear,
+    gemm,
     activation_grad,
     scale_by_activation,
     linear_filter_grad,
@@ -33,6 +34,8 @@ const Loops table = {
     window_scratch,
     window_forward,
     window_backward,
+    correlate,
+    correlate_grad,
     adam,
     square_sum,
 };

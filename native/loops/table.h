@@ -12,6 +12,8 @@ void gelu_grad_all(const float* dy, const float* x, float* dx, int64_t n);
 void pack(const float* w, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n, float* packed);
 void linear(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act, float slope,
             OutRows y);
+void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row,
+          int64_t b_step, float* c, float* scratch);
 void activation_grad(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* dbias);
 void scale_by_activation(Rows dy, Rows y, int64_t rows, int64_t n, Act act, float slope, float* d, float* sum);
 void linear_filter_grad(Rows x, const float* d, int64_t rows, int64_t k, int64_t n, float* dw);
@@ -39,6 +41,10 @@ void window_forward(const Windows& g, int64_t window, const float* qkv, const fl
                     float* lse, float* scratch);
 void window_backward(const Windows& g, int64_t window, const float* dy, const float* y, const float* qkv,
                      const float* bias_t, const float* lse, float* dqkv, float* dbias_t, float* scratch);
+void correlate(const float* first, const float* around, int64_t around_row, int64_t w, int64_t c, int64_t side,
+               float share, float* volume);
+void correlate_grad(const float* dvolume, const float* first, const float* around, int64_t around_row, int64_t w,
+                    int64_t c, int64_t side, float share, float* dfirst, float* daround);
 void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
           float epsilon, float correction1, float correction2);
 double square_sum(const float* x, int64_t n);

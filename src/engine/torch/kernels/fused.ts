@@ -1,6 +1,6 @@
 /**
  * The fused kernels that src/ops and src/train ask for (src/ops/fused.ts): names, inputs, attributes and results as the
- * op of each documents them. native/kernels/{convolution,norm,attention,sampling,adam}.cc.
+ * op of each documents them. native/kernels/{convolution,norm,attention,channel-attention,sampling,adam}.cc.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -16,6 +16,11 @@ interface AttentionAttrs {
   scale: number;
   window: number[];
   shift: number[];
+}
+
+interface WarpAttrs {
+  factorX: number;
+  factorY: number;
 }
 
 interface AdamAttrs {
@@ -85,6 +90,33 @@ export function defineFused(define: Define, torch: TorchBackend): void {
       ),
   );
 
+  define<{ qkv: T; temperature: T }, { heads: number }>(
+    'ChannelAttention',
+    ({ qkv, temperature }, { heads }) =>
+      torch.call('ChannelAttention').tensor(qkv).tensor(temperature).number(heads).many(),
+  );
+  define<Record<'dy' | 'qkv' | 'temperature' | 'p' | 'cosine' | 'norms', T>, { heads: number }>(
+    'ChannelAttentionGrad',
+    ({ dy, qkv, temperature, p, cosine, norms }, { heads }) => {
+      const call = torch.call('ChannelAttentionGrad').tensor(dy).tensor(qkv).tensor(temperature);
+      return call.tensor(p).tensor(cosine).tensor(norms).number(heads).many();
+    },
+  );
+
+  define<{ image: T; flow: T }, WarpAttrs>('Warp', ({ image, flow }, { factorX, factorY }) =>
+    torch.call('Warp').tensor(image).tensor(flow).number(factorX).number(factorY).one(),
+  );
+  define<{ dy: T; image: T; flow: T }, WarpAttrs>('WarpGrad', ({ dy, image, flow }, { factorX, factorY }) =>
+    torch.call('WarpGrad').tensor(dy).tensor(image).tensor(flow).number(factorX).number(factorY).many(),
+  );
+  define<{ first: T; second: T }, { radius: number }>('CostVolume', ({ first, second }, { radius }) =>
+    torch.call('CostVolume').tensor(first).tensor(second).number(radius).one(),
+  );
+  define<{ dy: T; first: T; second: T }, { radius: number }>(
+    'CostVolumeGrad',
+    ({ dy, first, second }, { radius }) =>
+      torch.call('CostVolumeGrad').tensor(dy).tensor(first).tensor(second).number(radius).many(),
+  );
   define<{ x: T }, { r: number }>('PixelShuffle', ({ x }, { r }) =>
     torch.call('PixelShuffle').tensor(x).number(r).one(),
   );
