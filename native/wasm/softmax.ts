@@ -1,4 +1,4 @@
-/** Softmax over rows: e^(x - max) / sum. */
+/** Softmax over rows: e^(x - max) / sum. A row with a NaN is NaN throughout. */
 import { exponential } from './exponential';
 import { horizontalSum } from './horizontal';
 import { loadPart, storePart } from './part';
@@ -19,10 +19,9 @@ function softmaxRow(x: usize, y: usize, length: i32): void {
   const top = f32x4.splat(maximum(x, length));
   const sum = exponentials(x, y, length, top);
   const factor = f32x4.splat(<f32>1 / sum);
-  for (let i = 0; i < length; i += 4) {
-    const at = i << 2;
-    storePart(y + at, f32x4.mul(loadPart(y + at, length - i), factor), length - i);
-  }
+  let i = 0;
+  for (; i + 4 <= length; i += 4) v128.store(y + (i << 2), f32x4.mul(v128.load(y + (i << 2)), factor));
+  if (i < length) storePart(y + (i << 2), f32x4.mul(loadPart(y + (i << 2), length - i), factor), length - i);
 }
 
 /** The largest of `length` floats. */

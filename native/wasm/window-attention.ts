@@ -10,7 +10,6 @@ import { exponential } from './exponential';
 import { filterGradient } from './filter-gradient';
 import { logarithm } from './logarithm';
 import { loadPart, storePart } from './part';
-import { copyRun } from './run';
 import { exponentials, maximum } from './softmax';
 
 /** Floats of one of the slot's arrays of N x d, rounded up to whole vectors. */
@@ -213,11 +212,13 @@ function tokens(
   const bytes = d << 2;
   let row = rows;
   for (let r = 0; r < windowHeight; r++) {
-    const line = image + ((top + r) % height) * width * pixel;
+    const y = top + r < height ? top + r : top + r - height;
     for (let c = 0; c < windowWidth; c++, row += bytes) {
-      const at = line + ((left + c) % width) * pixel;
-      if (back) copyRun(row, at, bytes);
-      else copyRun(at, row, bytes);
+      const x = left + c < width ? left + c : left + c - width;
+      const at = image + (y * width + x) * pixel;
+      const from = back ? row : at;
+      const to = back ? at : row;
+      for (let i = 0; i < d; i += 4) storePart(to + (i << 2), loadPart(from + (i << 2), d - i), d - i);
     }
   }
 }
@@ -231,10 +232,9 @@ function product(left: usize, right: usize, transposed: bool, packed: usize, out
 /** x *= factor for `count` floats. */
 function times(x: usize, count: i32, factor: f32): void {
   const f = f32x4.splat(factor);
-  for (let i = 0; i < count; i += 4) {
-    const at = x + (i << 2);
-    storePart(at, f32x4.mul(loadPart(at, count - i), f), count - i);
-  }
+  let i = 0;
+  for (; i + 4 <= count; i += 4) v128.store(x + (i << 2), f32x4.mul(v128.load(x + (i << 2)), f));
+  if (i < count) storePart(x + (i << 2), f32x4.mul(loadPart(x + (i << 2), count - i), f), count - i);
 }
 
 /** Sum of a b over `count` floats. */
@@ -270,27 +270,37 @@ function mark(
 }
 
 /** One row of logits: the bias, and -100 for tokens of another zone than token i. */
-// @ts-ignore: decorator
-@inline
 function addBias(row: usize, bias: usize, zones: usize, masked: bool, i: i32, n: i32): void {
-  for (let j = 0; j < n; j += 4) {
+  const zone = masked ? v128.load32_splat(zones + (i << 2)) : f32x4.splat(0);
+  const mask = f32x4.splat(-100);
+  let j = 0;
+  for (; j + 4 <= n; j += 4) {
     const at = j << 2;
-    let v = f32x4.add(loadPart(row + at, n - j), loadPart(bias + at, n - j));
-    if (masked) {
-      const other = f32x4.ne(loadPart(zones + at, n - j), v128.load32_splat(zones + (i << 2)));
-      v = f32x4.add(v, v128.and(other, f32x4.splat(-100)));
-    }
-    storePart(row + at, v, n - j);
+    let v = f32x4.add(v128.load(row + at), v128.load(bias + at));
+    if (masked) v = f32x4.add(v, v128.and(f32x4.ne(v128.load(zones + at), zone), mask));
+    v128.store(row + at, v);
+  }
+  for (; j < n; j++) {
+    const at = j << 2;
+    const other = masked && load<f32>(zones + at) != load<f32>(zones + (i << 2));
+    store<f32>(row + at, load<f32>(row + at) + load<f32>(bias + at) - (other ? <f32>100 : <f32>0));
   }
 }
 
 /** One row: logits become P = e^(logit - lse), dP becomes P (dP - mean), which is also added to dbias. */
-// @ts-ignore: decorator
-@inline
 function logitGradients(row: usize, dp: usize, dbias: usize, lse: f32, mean: f32, n: i32): void {
   const log = f32x4.splat(lse);
   const m = f32x4.splat(mean);
-  for (let j = 0; j < n; j += 4) {
+  let j = 0;
+  for (; j + 4 <= n; j += 4) {
+    const at = j << 2;
+    const p = exponential(f32x4.sub(v128.load(row + at), log));
+    const gradient = f32x4.mul(p, f32x4.sub(v128.load(dp + at), m));
+    v128.store(row + at, p);
+    v128.store(dp + at, gradient);
+    v128.store(dbias + at, f32x4.add(v128.load(dbias + at), gradient));
+  }
+  if (j < n) {
     const at = j << 2;
     const left = n - j;
     const p = exponential(f32x4.sub(loadPart(row + at, left), log));

@@ -6,8 +6,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../../src/ops/gelu';
 import { layerNorm } from '../../src/ops/layer-norm';
 import { pixelShuffle } from '../../src/ops/pixel-shuffle';
+import { windowAttention } from '../../src/ops/window-attention';
 import type { Random } from '../../src/util/random';
-import { float, type Case, type Draw } from './kernel-cases';
+import { float, int, type Case, type Draw } from './kernel-cases';
 
 type Pair = [number, number];
 type Size4 = [number, number, number, number];
@@ -121,7 +122,7 @@ export const convolutions: Draw[] = [
 
 /** One of the axes' sizes is long enough for several groups of a sum. */
 function longShape(r: Random, rank: number): number[] {
-  const shape = Array.from({ length: rank }, () => r.integer(1, 6));
+  const shape = Array.from({ length: rank }, () => r.integer(1, rank > 3 ? 3 : 6));
   shape[r.integer(0, rank - 1)] = r.integer(1, 600);
   return shape;
 }
@@ -146,6 +147,11 @@ export const arithmetic: Draw[] = [
       inputs: [float(r, a), float(r, b, 0.5, 2)],
       run: (a, b) => run(name, { a, b }),
     };
+  }),
+  (r) => ({
+    kernels: 'Softmax',
+    inputs: [float(r, longShape(r, r.integer(1, 3)), -30, 30)],
+    run: (x) => tf.softmax(x),
   }),
   (r) => {
     const shape = longShape(r, 3);
@@ -215,6 +221,11 @@ export const moves: Draw[] = [
       pixelShuffle(x as tf.Tensor4D, scale),
     );
   },
+  (r) => {
+    const shape = longShape(r, r.integer(1, 3));
+    const indices = int(r, longShape(r, r.integer(1, 2)), 0, shape[0] - 1);
+    return { kernels: 'GatherV2', inputs: [float(r, shape), indices], run: (x, i) => tf.gather(x, i) };
+  },
   (r) => ({
     kernels: 'Identity Cast',
     inputs: [float(r, longShape(r, 2))],
@@ -236,6 +247,32 @@ export const fused: Draw[] = [
       'LayerNorm LayerNormGrad',
       [float(r, shape), float(r, [c]), float(r, [c])],
       (x, weight, bias) => layerNorm(x, weight as tf.Tensor1D, bias as tf.Tensor1D, epsilon),
+    );
+  },
+  (r) => {
+    const groups = r.integer(1, 2);
+    const heads = groups * r.integer(1, 2);
+    const [wh, ww] = [r.integer(1, 4), r.integer(2, 5)];
+    // Two groups have each other's window turned, as in DAT: both divide the image.
+    const unit = groups === 1 ? [wh, ww] : [wh * ww, wh * ww];
+    const [height, width] = [unit[0] * r.integer(1, 2), unit[1] * r.integer(1, 2)];
+    const shifted = r.chance(0.6);
+    const windows: Pair[] = groups === 1 ? [[wh, ww]] : [[wh, ww], [ww, wh]]; // prettier-ignore
+    const options = {
+      heads,
+      scale: r.uniform(0.2, 1),
+      groups: windows.map((window) => ({
+        window,
+        shift: window.map((n) => (shifted ? Math.floor(n / 2) : 0)) as Pair,
+      })),
+    };
+    const c = heads * r.integer(1, 11);
+    const inputs = [
+      float(r, [r.integer(1, 2), height, width, 3 * c], -1, 1),
+      float(r, [heads, wh * ww, wh * ww], -1, 1),
+    ];
+    return trained('WindowAttention WindowAttentionGrad', inputs, (qkv, bias) =>
+      windowAttention(qkv as tf.Tensor4D, bias as tf.Tensor3D, options),
     );
   },
 ];
