@@ -4,15 +4,15 @@ import { defineConfig } from 'vitest/config';
 /** Tests of code that runs on tensors: they run once on every engine that is here. */
 const ON_TENSORS = ['ops', 'nn', 'networks', 'flow', 'losses', 'baselines', 'mimic', 'train'];
 
-const torch = {
+const torch = (name: string, folders: string[], env: Record<string, string> = {}) => ({
   extends: true as const,
   test: {
-    name: 'torch',
-    include: ON_TENSORS.map((folder) => `test/${folder}/**/*.test.ts`),
+    name,
+    include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
     // One thread a process: the test files run side by side.
-    env: { TEST_ENGINE: 'torch', MIMICSR_THREADS: '1' },
+    env: { TEST_ENGINE: 'torch', MIMICSR_THREADS: '1', ...env },
   },
-};
+});
 
 export default defineConfig({
   test: {
@@ -28,7 +28,14 @@ export default defineConfig({
           env: { TEST_ENGINE: 'wasm', MIMICSR_THREADS: '1' },
         },
       },
-      ...(existsSync('native/build/mimicsr_torch.node') ? [torch] : []),
+      ...(existsSync('native/build/mimicsr_torch.node')
+        ? [
+            torch('torch', ON_TENSORS),
+            // Its loops for any processor, and the way of tensors on a GPU, which no test machine needs to have.
+            torch('torch-base', ['ops'], { TEST_LOOPS: 'base' }),
+            torch('torch-aten', ['ops'], { TEST_LOOPS: 'none' }),
+          ]
+        : []),
     ],
   },
 });

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "call.h"
+#include "loops.h"
 #include "memory.h"
 
 namespace mimicsr {
@@ -170,6 +171,18 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return pair;
 }
 
+// pin(name): which of the sets in `loops` runs from now on; for tests.
+Napi::Value pin(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>();
+  return guarded(
+      info.Env(),
+      [&]() -> Napi::Value {
+        loops::pin(name);
+        return info.Env().Undefined();
+      },
+      [] { return std::string("torch pin failed"); });
+}
+
 Napi::Float64Array shared_array(Napi::Env env, double** data) {
   auto array = Napi::Float64Array::New(env, kCapacity);
   *data = array.Data();
@@ -187,6 +200,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   const auto arguments = shared_array(env, &engine->arguments);
   const auto results = shared_array(env, &engine->results);
   const auto fixed = napi_property_attributes(napi_enumerable);
+  auto sets = Napi::Array::New(env);
+  for (const std::string& name : loops::names()) sets.Set(sets.Length(), Napi::String::New(env, name));
   auto table = Napi::Object::New(env);
   for (size_t i = 0; i < kernels().size(); ++i) table.Set(kernels()[i].name, Napi::Number::New(env, double(i)));
 
@@ -198,6 +213,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
       Napi::PropertyDescriptor::Value("arguments", arguments, fixed),
       Napi::PropertyDescriptor::Value("results", results, fixed),
       Napi::PropertyDescriptor::Value("kernels", table, fixed),
+      Napi::PropertyDescriptor::Value("loops", sets, fixed),
+      Napi::PropertyDescriptor::Value("pin", Napi::Function::New(env, pin, "pin", engine), fixed),
       Napi::PropertyDescriptor::Value("start", Napi::Function::New(env, start, "start", engine), fixed),
       Napi::PropertyDescriptor::Value("run", Napi::Function::New(env, run, "run", engine), fixed),
       Napi::PropertyDescriptor::Value("upload", Napi::Function::New(env, upload, "upload", engine), fixed),

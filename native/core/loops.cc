@@ -1,8 +1,8 @@
-// Chooses the widest compiled instruction set that this processor runs.
-#include "../loops/loops.h"
+// The widest compiled instruction set that this processor runs, or the one that a test pins.
+#include "loops.h"
 
-#include <cstdlib>
-#include <cstring>
+#include <atomic>
+#include <stdexcept>
 
 namespace mimicsr::loops {
 
@@ -18,27 +18,56 @@ extern const Loops table;
 }
 #endif
 
-bool pinned(const char* name) {
-  const char* value = std::getenv("MIMICSR_LOOPS");
-  return value != nullptr && std::strcmp(value, name) == 0;
+namespace {
+
+// Widest first, as far as this processor runs them.
+const std::vector<const Loops*>& available() {
+  static const std::vector<const Loops*> sets = [] {
+    std::vector<const Loops*> list;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) list.push_back(&avx512::table);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&avx2::table);
+#endif
+    list.push_back(&base::table);
+    return list;
+  }();
+  return sets;
 }
 
-static const Loops& choose() {
-#if defined(__x86_64__)
-  const bool free = std::getenv("MIMICSR_LOOPS") == nullptr;
-  const auto allowed = [free](const Loops& set) { return free || pinned(set.name); };
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && allowed(avx512::table)) {
-    return avx512::table;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && allowed(avx2::table)) return avx2::table;
-#endif
-  return base::table;
-}
+std::atomic<const Loops*> current{nullptr};
+std::atomic<bool> off{false};
+
+}  // namespace
 
 const Loops& loops() {
-  static const Loops& chosen = choose();
-  return chosen;
+  const Loops* set = current.load(std::memory_order_relaxed);
+  if (set == nullptr) {
+    set = available().front();
+    current = set;
+  }
+  return *set;
+}
+
+bool enabled() { return !off.load(std::memory_order_relaxed); }
+
+std::vector<std::string> names() {
+  std::vector<std::string> list;
+  for (const Loops* set : available()) list.emplace_back(set->name);
+  list.emplace_back("none");
+  return list;
+}
+
+void pin(const std::string& name) {
+  off = name == "none";
+  if (off) return;
+  for (const Loops* set : available()) {
+    if (name == set->name) {
+      current = set;
+      return;
+    }
+  }
+  throw std::runtime_error("this processor has no loops for " + name);
 }
 
 }  // namespace mimicsr::loops

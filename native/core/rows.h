@@ -4,15 +4,13 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "../loops/loops.h"
+#include "loops.h"
 
 namespace mimicsr {
 
-// The loops take float32 in main memory; a tensor elsewhere (a GPU) goes through ATen. MIMICSR_LOOPS=none sends every
-// tensor there, so the tests can hold both ways to one definition without a GPU.
+// The loops take float32 in main memory; a tensor elsewhere (a GPU) goes through ATen.
 inline bool on_loops(const at::Tensor& x) {
-  static const bool off = loops::pinned("none");
-  return x.is_cpu() && x.scalar_type() == at::kFloat && !off;
+  return x.is_cpu() && x.scalar_type() == at::kFloat && loops::enabled();
 }
 
 // [..., C] as rows of C contiguous floats: the tensor itself where its strides allow it (a slice of channels does),

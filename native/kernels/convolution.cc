@@ -9,6 +9,8 @@
 
 namespace mimicsr {
 
+using at::Tensor;
+
 Window read_window(Call& call) {
   Window window;
   window.strides = call.integers();
@@ -18,13 +20,9 @@ Window read_window(Call& call) {
   return window;
 }
 
-at::Tensor channels_first(const at::Tensor& x) {
-  return x.dim() == 4 ? x.permute({0, 3, 1, 2}) : x.permute({0, 4, 1, 2, 3});
-}
+Tensor channels_first(const at::Tensor& x) { return x.permute({0, 3, 1, 2}); }
 
-at::Tensor channels_last(const at::Tensor& x) {
-  return x.dim() == 4 ? x.permute({0, 2, 3, 1}) : x.permute({0, 2, 3, 4, 1});
-}
+Tensor channels_last(const at::Tensor& x) { return x.permute({0, 2, 3, 1}); }
 
 bool symmetric(const Window& window, at::IntArrayRef in, at::IntArrayRef kernel) {
   for (size_t d = 0; d < window.out.size(); ++d) {
@@ -46,6 +44,21 @@ Sizes pad_amounts(const Window& window, at::IntArrayRef in, at::IntArrayRef kern
   return amounts;
 }
 
+Tensor pad(const Tensor& x, const Sizes& amounts, double value) {
+  Sizes wider(amounts), cut(amounts);
+  for (int64_t& amount : wider) amount = std::max<int64_t>(amount, 0);
+  for (int64_t& amount : cut) amount = std::min<int64_t>(amount, 0);
+  // One after the other: ATen cuts first, and what is cut may be longer than x alone.
+  const Tensor wide = wider == Sizes(wider.size(), 0) ? x : at::constant_pad_nd(x, wider, value);
+  return cut == Sizes(cut.size(), 0) ? wide : at::constant_pad_nd(wide, cut);
+}
+
+Tensor unpad(const Tensor& padded, const Sizes& amounts) {
+  Sizes undo;
+  for (const int64_t amount : amounts) undo.push_back(-amount);
+  return pad(padded, undo, 0);
+}
+
 }  // namespace mimicsr
 
 using namespace mimicsr;
@@ -56,23 +69,12 @@ namespace {
 constexpr int64_t kLargestFilter = 128 * 1024;  // elements of a filter that stay in cache beside rows of the picture
 constexpr int64_t kLargestPacked = 512 * 512;  // elements of a matrix that stay in cache
 
-const Sizes kNone2{0, 0};
-const Sizes kNone3{0, 0, 0};
-const Sizes& none(const Window& window) { return window.out.size() == 2 ? kNone2 : kNone3; }
+const Sizes kNone{0, 0};
 
-at::MemoryFormat dense_channels_last(const Tensor& x) {
-  return x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d;
-}
+// HWIO to OIHW, in channels-last memory, and back.
+Tensor filter_first(const Tensor& w) { return w.permute({3, 2, 0, 1}).contiguous(at::MemoryFormat::ChannelsLast); }
 
-// HWIO (or DHWIO) to OIHW, in channels-last memory.
-Tensor filter_first(const Tensor& w) {
-  const Tensor oihw = w.dim() == 4 ? w.permute({3, 2, 0, 1}) : w.permute({4, 3, 0, 1, 2});
-  return oihw.contiguous(dense_channels_last(w));
-}
-
-Tensor filter_last(const Tensor& w) {
-  return (w.dim() == 4 ? w.permute({2, 3, 1, 0}) : w.permute({2, 3, 4, 1, 0})).contiguous();
-}
+Tensor filter_last(const Tensor& w) { return w.permute({2, 3, 1, 0}).contiguous(); }
 
 // HWIM (M outputs per input channel) to the grouped (I*M, 1, H, W).
 Tensor depthwise_first(const Tensor& w) {
@@ -89,10 +91,10 @@ Tensor depthwise_last(const Tensor& w, int64_t multiplier) {
 Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window, int64_t groups) {
   const auto in = x.sizes().slice(2), kernel = w.sizes().slice(2);
   if (symmetric(window, in, kernel)) {
-    return at::convolution(x, w, bias, window.strides, window.before, window.dilations, false, none(window), groups);
+    return at::convolution(x, w, bias, window.strides, window.before, window.dilations, false, kNone, groups);
   }
-  const Tensor padded = at::constant_pad_nd(x, pad_amounts(window, in, kernel));
-  return at::convolution(padded, w, bias, window.strides, none(window), window.dilations, false, none(window), groups);
+  const Tensor padded = pad(x, pad_amounts(window, in, kernel), 0);
+  return at::convolution(padded, w, bias, window.strides, kNone, window.dilations, false, kNone, groups);
 }
 
 // Gradients to x and w as wanted; the others are undefined tensors.
@@ -101,14 +103,10 @@ std::pair<Tensor, Tensor> backward(const Tensor& dy, const Tensor& x, const Tens
   const auto in = x.sizes().slice(2), kernel = w.sizes().slice(2);
   const bool plain = symmetric(window, in, kernel);
   const Sizes amounts = plain ? Sizes() : pad_amounts(window, in, kernel);
-  const Tensor source = plain ? x : at::constant_pad_nd(x, amounts);
-  auto [dx, dw, db] = at::convolution_backward(dy, source, w, {}, window.strides, plain ? window.before : none(window),
-                                               window.dilations, false, none(window), groups, {to_x, to_w, false});
-  if (to_x && !plain) {
-    Sizes undo;
-    for (const int64_t amount : amounts) undo.push_back(-amount);
-    dx = at::constant_pad_nd(dx, undo);
-  }
+  const Tensor source = plain ? x : pad(x, amounts, 0);
+  auto [dx, dw, db] = at::convolution_backward(dy, source, w, {}, window.strides, plain ? window.before : kNone,
+                                               window.dilations, false, kNone, groups, {to_x, to_w, false});
+  if (to_x && !plain) dx = unpad(dx, amounts);
   return {dx, dw};
 }
 
@@ -164,7 +162,7 @@ Act act_of(Activation activation) {
 
 // A 1x1 convolution is a product of all pixels with a small matrix.
 bool is_linear(const Tensor& x, const Tensor& w, const Window& window) {
-  if (!on_loops(x) || x.dim() != 4 || w.size(0) != 1 || w.size(1) != 1 || w.numel() > kLargestPacked) return false;
+  if (!on_loops(x) || w.size(0) != 1 || w.size(1) != 1 || w.numel() > kLargestPacked) return false;
   for (size_t d = 0; d < 2; ++d) {
     if (window.strides[d] != 1 || window.before[d] != 0 || window.out[d] != x.size(1 + static_cast<int64_t>(d))) {
       return false;
@@ -248,7 +246,7 @@ Gradients linear_backward(const Tensor& dy, const Tensor& x, const Tensor& w, co
 
 // Whether the loops run a dense convolution: its filter stays in cache beside the rows.
 bool conv_in_loops(const Tensor& x, at::IntArrayRef w, const Window& window) {
-  if (!on_loops(x) || x.dim() != 4) return false;
+  if (!on_loops(x)) return false;
   const int64_t elements = w[0] * w[1] * w[2] * loops::round_up(w[3], fast().lanes);
   // Beyond 3x3 taps oneDNN's blocking pays sooner.
   const int64_t largest = w[0] * w[1] <= 9 ? kLargestFilter : kLargestFilter / 2;
@@ -399,7 +397,7 @@ Gradients depthwise_backward(const Tensor& d, at::IntArrayRef x_shape, const Ten
 
 }  // namespace
 
-// x [B, H, W, C], filter [h, w, C, O], optional bias [O], activation -> [B, H', W', O]; with a depth axis for 3-D.
+// x [B, H, W, C], filter [h, w, C, O], optional bias [O], activation -> [B, H', W', O].
 KERNEL(Conv) {
   const Tensor& x = call.tensor();
   const Tensor& w = call.tensor();

@@ -5,7 +5,7 @@
 
 namespace mimicsr {
 
-// One entry per spatial axis (2 or 3).
+// Rows, then columns.
 struct Window {
   Sizes strides;
   Sizes before;  // zeros before the axis
@@ -15,15 +15,18 @@ struct Window {
 
 Window read_window(Call& call);
 
-// NHWC <-> NCHW as views (and with depth).
+// NHWC <-> NCHW as views.
 at::Tensor channels_first(const at::Tensor& x);
 at::Tensor channels_last(const at::Tensor& x);
 
 // Whether padding both ends with `before` gives the wanted output sizes.
 bool symmetric(const Window& window, at::IntArrayRef in, at::IntArrayRef kernel);
 
-// Otherwise: amounts before and after, last axis first, for at::constant_pad_nd. Negative amounts cut.
+// Otherwise: amounts before and after, last axis first. Negative amounts cut.
 Sizes pad_amounts(const Window& window, at::IntArrayRef in, at::IntArrayRef kernel);
+at::Tensor pad(const at::Tensor& x, const Sizes& amounts, double value);
+// A gradient to what pad() made -> to what it was made of.
+at::Tensor unpad(const at::Tensor& padded, const Sizes& amounts);
 
 // Numbered as in src/engine/torch/kernels/convolution.ts.
 enum class Activation : int { kLinear = 0, kRelu = 1, kRelu6 = 2, kElu = 3, kSigmoid = 4, kLeakyRelu = 5, kPrelu = 6 };

@@ -1,4 +1,4 @@
-// Max and average pooling, 2-D and 3-D. Padding never wins a maximum and is not counted in an average.
+// Max and average pooling. Padding never wins a maximum and is not counted in an average.
 // Gradients are the true transposes of the forward kernels: TensorFlow.js's own average gradient divides by the full
 // window at a padded border although its forward kernel does not.
 #include <limits>
@@ -9,6 +9,8 @@ using namespace mimicsr;
 using at::Tensor;
 
 namespace {
+
+const Sizes kNoPadding{0, 0};
 
 struct Pool {
   Sizes kernel;
@@ -25,17 +27,11 @@ Pool read_pool(Call& call) {
 // Pads explicitly with `value`; every pool below then runs without padding of its own, since ATen's pools refuse
 // padding wider than half a window.
 Tensor padded(const Tensor& x, const Pool& pool, double value) {
-  const Sizes amounts = pad_amounts(pool.window, x.sizes().slice(2), pool.kernel);
-  for (const int64_t amount : amounts) {
-    if (amount != 0) return at::constant_pad_nd(x, amounts, value);
-  }
-  return x;
+  return pad(x, pad_amounts(pool.window, x.sizes().slice(2), pool.kernel), value);
 }
 
 Tensor unpadded(const Tensor& dx, const Tensor& x, const Pool& pool) {
-  Sizes undo;
-  for (const int64_t amount : pad_amounts(pool.window, x.sizes().slice(2), pool.kernel)) undo.push_back(-amount);
-  return at::constant_pad_nd(dx, undo);
+  return unpad(dx, pad_amounts(pool.window, x.sizes().slice(2), pool.kernel));
 }
 
 double lowest(const Tensor& x) {
@@ -44,14 +40,15 @@ double lowest(const Tensor& x) {
 
 // Maximum and its place, in the padded map.
 std::pair<Tensor, Tensor> max_pool(const Tensor& x, const Pool& pool) {
-  const Sizes zero(pool.kernel.size(), 0);
   const Tensor source = padded(x, pool, lowest(x));
-  auto [y, places] = pool.kernel.size() == 2
-                         ? at::max_pool2d_with_indices(source, pool.kernel, pool.window.strides, zero,
-                                                       pool.window.dilations)
-                         : at::max_pool3d_with_indices(source, pool.kernel, pool.window.strides, zero,
-                                                       pool.window.dilations);
+  auto [y, places] =
+      at::max_pool2d_with_indices(source, pool.kernel, pool.window.strides, kNoPadding, pool.window.dilations);
   return {y, places};
+}
+
+// Sums over the windows of a padded map.
+Tensor window_sums(const Tensor& x, const Pool& pool) {
+  return at::avg_pool2d(x, pool.kernel, pool.window.strides, kNoPadding, false, true, /*divisor_override=*/1);
 }
 
 // How many true pixels each window covers, [1, 1, ...out].
@@ -59,10 +56,7 @@ Tensor counts(const Tensor& x, const Pool& pool) {
   Sizes shape(x.sizes().begin(), x.sizes().end());
   shape[0] = shape[1] = 1;
   const Tensor ones = padded(at::ones(shape, x.options()), pool, 0);
-  const Sizes zero(pool.kernel.size(), 0);
-  return pool.kernel.size() == 2
-             ? at::avg_pool2d(ones, pool.kernel, pool.window.strides, zero, false, true, /*divisor_override=*/1)
-             : at::avg_pool3d(ones, pool.kernel, pool.window.strides, zero, false, true, 1);
+  return window_sums(ones, pool);
 }
 
 }  // namespace
@@ -108,25 +102,15 @@ KERNEL(MaxPoolWithArgmax) {
 KERNEL(AvgPool) {
   const Tensor x = channels_first(call.tensor()).to(at::kFloat);
   const Pool pool = read_pool(call);
-  const Sizes zero(pool.kernel.size(), 0);
-  const Tensor source = padded(x, pool, 0);
-  const Tensor sums =
-      pool.kernel.size() == 2
-          ? at::avg_pool2d(source, pool.kernel, pool.window.strides, zero, false, true, /*divisor_override=*/1)
-          : at::avg_pool3d(source, pool.kernel, pool.window.strides, zero, false, true, 1);
-  call.result(channels_last(sums.div(counts(x, pool))));
+  call.result(channels_last(window_sums(padded(x, pool, 0), pool).div(counts(x, pool))));
 }
 
 KERNEL(AvgPoolGrad) {
   const Tensor dy = channels_first(call.tensor());
   const Tensor x = channels_first(call.tensor());
   const Pool pool = read_pool(call);
-  const Sizes zero(pool.kernel.size(), 0);
   const Tensor shared = dy.div(counts(x, pool));
-  const Tensor source = padded(x, pool, 0);
-  const Tensor dx =
-      pool.kernel.size() == 2
-          ? at::avg_pool2d_backward(shared, source, pool.kernel, pool.window.strides, zero, false, true, 1)
-          : at::avg_pool3d_backward(shared, source, pool.kernel, pool.window.strides, zero, false, true, 1);
+  const Tensor dx = at::avg_pool2d_backward(shared, padded(x, pool, 0), pool.kernel, pool.window.strides, kNoPadding,
+                                            false, true, /*divisor_override=*/1);
   call.result(channels_last(unpadded(dx, x, pool)));
 }

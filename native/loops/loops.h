@@ -134,10 +134,4 @@ struct Loops {
 
 inline int64_t round_up(int64_t n, int64_t lanes) { return (n + lanes - 1) / lanes * lanes; }
 
-// The widest set that this processor runs. MIMICSR_LOOPS (base, avx2, avx512) pins a narrower one, for the tests.
-const Loops& loops();
-
-// Whether MIMICSR_LOOPS is `name`.
-bool pinned(const char* name);
-
 }  // namespace mimicsr::loops

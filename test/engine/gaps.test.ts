@@ -68,6 +68,7 @@ function expectSame(got: tf.Tensor, expected: tf.Tensor, what: string): void {
 
 describe('compositions for missing kernels', () => {
   beforeAll(async () => {
+    tf.enableProdMode(); // no advice to install other bindings
     await tf.setBackend('cpu');
   });
 

@@ -117,26 +117,6 @@ export const convolution: Draw[] = [
       ],
     };
   },
-  (r) => {
-    const k = [r.integer(1, 3), r.integer(1, 3), r.integer(1, 3)];
-    const x: [number, number, number, number, number] = [
-      r.integer(1, 2), k[0] + r.integer(0, 2), k[1] + r.integer(0, 2), k[2] + r.integer(0, 2), r.integer(1, 2),
-    ]; // prettier-ignore
-    const filterShape: typeof x = [k[0], k[1], k[2], x[4], r.integer(1, 2)];
-    const strides: [number, number, number] = [r.integer(1, 2), r.integer(1, 2), r.integer(1, 2)];
-    const pad = r.pick(['same', 'valid'] as const);
-    const info = tf.backend_util.computeConv3DInfo(x, filterShape, strides, 1, pad);
-    const attrs = { strides, pad, dataFormat: 'NDHWC', dilations: [1, 1, 1], inputShape: x, filterShape };
-    return {
-      kernels: 'Conv3D Conv3DBackpropInputV2 Conv3DBackpropFilterV2',
-      inputs: [float(r, x), float(r, filterShape), float(r, info.outShape)],
-      run: (t, filter, dy) => [
-        run('Conv3D', { x: t, filter }, attrs),
-        run('Conv3DBackpropInputV2', { dy, filter }, attrs),
-        run('Conv3DBackpropFilterV2', { x: t, dy }, attrs),
-      ],
-    };
-  },
 ];
 
 export const pool: Draw[] = [
@@ -182,26 +162,6 @@ export const pool: Draw[] = [
       kernels: 'MaxPoolWithArgmax',
       inputs: [float(r, g.x)],
       run: (x) => run('MaxPoolWithArgmax', { x }, attrs),
-    };
-  },
-  (r) => {
-    const k: [number, number, number] = [r.integer(1, 3), r.integer(1, 3), r.integer(1, 3)];
-    const x: [number, number, number, number, number] = [
-      r.integer(1, 2), k[0] + r.integer(0, 2), k[1] + r.integer(0, 2), k[2] + r.integer(0, 2), r.integer(1, 2),
-    ]; // prettier-ignore
-    const strides: [number, number, number] = [r.integer(1, 2), r.integer(1, 2), r.integer(1, 2)];
-    const attrs = { filterSize: k, strides, pad: 'valid', dataFormat: 'NDHWC' };
-    const out = tf.backend_util.computePool3DInfo(x, k, strides, 1, 'valid').outShape;
-    return {
-      kernels: 'MaxPool3D AvgPool3D AvgPool3DGrad',
-      inputs: [float(r, x), float(r, out)],
-      run: (t, dy) => {
-        return [
-          run('MaxPool3D', { x: t }, attrs),
-          run('AvgPool3D', { x: t }, { ...attrs, pad: 'same' }),
-          run('AvgPool3DGrad', { dy, input: t }, attrs),
-        ];
-      },
     };
   },
 ];
@@ -308,7 +268,7 @@ export interface Transpose {
 }
 
 /**
- * Gradients that the cpu backend gets wrong (padded averages, 3-D maxima, non-square or half-pixel resizes), so they are
+ * Gradients that the cpu backend gets wrong (padded averages, non-square or half-pixel resizes), so they are
  * held to <f(x), dy> = <x, f'(dy)> instead.
  */
 export const transposes: ((r: Random) => Transpose)[] = [
@@ -332,21 +292,6 @@ export const transposes: ((r: Random) => Transpose)[] = [
       gradient: `${name}Grad`,
       inputs: [float(r, g.x), float(r, out)],
       forward: (x) => run(name, { x }, attrs),
-      backward: (input, dy) => run(`${name}Grad`, { dy, input, output: dy }, attrs),
-    };
-  }),
-  ...['MaxPool3D', 'AvgPool3D'].map((name) => (r: Random): Transpose => {
-    const k: [number, number, number] = [r.integer(1, 3), r.integer(1, 3), r.integer(1, 3)];
-    const x: [number, number, number, number, number] = [
-      r.integer(1, 2), k[0] + r.integer(0, 2), k[1] + r.integer(0, 2), k[2] + r.integer(0, 2), r.integer(1, 2),
-    ]; // prettier-ignore
-    const strides: [number, number, number] = [r.integer(1, 2), r.integer(1, 2), r.integer(1, 2)];
-    const attrs = { filterSize: k, strides, pad: 'same', dataFormat: 'NDHWC' };
-    const out = tf.backend_util.computePool3DInfo(x, k, strides, 1, 'same').outShape;
-    return {
-      gradient: `${name}Grad`,
-      inputs: [float(r, x), float(r, out)],
-      forward: (t) => run(name, { x: t }, attrs),
       backward: (input, dy) => run(`${name}Grad`, { dy, input, output: dy }, attrs),
     };
   }),

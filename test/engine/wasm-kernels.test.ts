@@ -36,6 +36,7 @@ const FAMILIES: Record<string, { cases: number; draws: Draw[] }> = {
 
 describe('wasm kernels', () => {
   beforeAll(async () => {
+    tf.enableProdMode(); // no advice to install other bindings
     await wasmEngine.start();
   });
 

@@ -86,6 +86,13 @@ describe('wasm engine on several threads', () => {
     expect({ ...tf.memory(), bytes: memory.buffer.byteLength }).toEqual(before);
   });
 
+  it('says so when memory ends, and goes on', () => {
+    for (const floats of [2 ** 30 - 2 ** 18, 2 ** 40]) {
+      expect(() => heaps.one.output([floats])).toThrow(/^engine 'wasm' is out of memory/);
+    }
+    heaps.one.free(heaps.one.output([1000]));
+  });
+
   it('reports a kernel that fails, and goes on', () => {
     const outside = 0xfffffff0;
     const work = { units: 1000, cost: 100 };

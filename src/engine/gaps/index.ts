@@ -1,6 +1,6 @@
 /**
- * The kernels that training needs and TensorFlow.js's WebAssembly backend lacks (or has as naive loops), built from
- * kernels which that backend runs well. They serve any backend with forward convolutions.
+ * The kernels that training needs and a TensorFlow.js backend may lack, built from kernels that every one has. They are
+ * what the engines without kernels of the kit's own (webgpu, node) train with; torch and wasm have their own.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { filterGradient, inputGradient, type ConvGeometry, type Size4 } from './conv-gradients';
@@ -48,13 +48,10 @@ const GAPS: Record<string, Compute> = {
   },
 };
 
-/** Registers every kernel of this folder that `backendName` lacks, and those named in `replace` in any case. */
-export function registerGaps(backendName: string, replace: readonly string[] = []): void {
+/** Registers every kernel of this folder that `backendName` lacks. */
+export function registerGaps(backendName: string): void {
   for (const [kernelName, compute] of Object.entries(GAPS)) {
-    if (tf.getKernel(kernelName, backendName) !== undefined) {
-      if (!replace.includes(kernelName)) continue;
-      tf.unregisterKernel(kernelName, backendName);
-    }
+    if (tf.getKernel(kernelName, backendName) !== undefined) continue;
     tf.registerKernel({
       kernelName,
       backendName,

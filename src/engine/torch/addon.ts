@@ -19,6 +19,9 @@ export interface Addon {
   readonly arguments: Float64Array;
   readonly results: Float64Array;
   readonly kernels: Readonly<Record<string, number>>;
+  /** Sets of hand-written CPU loops that run here, best first, and "none": ATen's kernels alone. `pin` is for tests. */
+  readonly loops: readonly string[];
+  pin(loops: string): void;
   start(device: string, threads: number): number;
   run(code: number): void;
   upload(values: Elements, shape: readonly number[], dtype: number): number;

@@ -4,11 +4,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Call, TorchBackend } from '../backend';
 import type { Define } from './define';
 
-const { computeConv2DInfo, computeConv3DInfo, computePool2DInfo, computePool3DInfo } = tf.backend_util;
+const { computeConv2DInfo, computePool2DInfo } = tf.backend_util;
 type Info2 = tf.backend_util.Conv2DInfo;
-type Info3 = tf.backend_util.Conv3DInfo;
 type Size4 = [number, number, number, number];
-type Size5 = [number, number, number, number, number];
 
 /** Numbered as enum Activation in native/kernels/convolution.h. */
 export const ACTIVATIONS = ['linear', 'relu', 'relu6', 'elu', 'sigmoid', 'leakyrelu', 'prelu'] as const;
@@ -32,14 +30,6 @@ export function window2(call: Call, info: Info2): Call {
     .numbers([info.dilationHeight, info.dilationWidth]);
 }
 
-function window3(call: Call, info: Info3): Call {
-  return call
-    .numbers([info.strideDepth, info.strideHeight, info.strideWidth])
-    .numbers([info.padInfo.front, info.padInfo.top, info.padInfo.left])
-    .numbers([info.outDepth, info.outHeight, info.outWidth])
-    .numbers([info.dilationDepth, info.dilationHeight, info.dilationWidth]);
-}
-
 export function activation(call: Call, name: string | undefined, slope: number | undefined): Call {
   const code = ACTIVATIONS.indexOf((name ?? 'linear') as (typeof ACTIVATIONS)[number]);
   if (code < 0) throw new Error(`the torch engine has no fused activation ${name}`);
@@ -47,8 +37,8 @@ export function activation(call: Call, name: string | undefined, slope: number |
 }
 
 function onlyNhwc(dataFormat: string | undefined): void {
-  if (dataFormat !== undefined && !dataFormat.endsWith('HWC')) {
-    throw new Error(`the torch engine runs channels-last tensors, not ${dataFormat}`);
+  if (dataFormat !== undefined && dataFormat !== 'NHWC') {
+    throw new Error(`the torch engine runs NHWC, not ${dataFormat}`);
   }
 }
 
@@ -137,32 +127,6 @@ export function defineConvolution(define: Define, torch: TorchBackend): void {
     },
   );
 
-  define<tf.Conv3DInputs, tf.Conv3DAttrs>(
-    'Conv3D',
-    ({ x, filter }, { strides, pad, dataFormat, dilations }) => {
-      onlyNhwc(dataFormat);
-      const info = computeConv3DInfo(x.shape as Size5, filter.shape as Size5, strides, dilations, pad);
-      const call = window3(torch.call('Conv').tensor(x).tensor(filter).optional(null), info);
-      return activation(call, 'linear', undefined).optional(null).one();
-    },
-  );
-  define<tf.Conv3DBackpropInputV2Inputs, tf.Conv3DBackpropInputV2Attrs>(
-    'Conv3DBackpropInputV2',
-    ({ dy, filter }, { strides, pad, inputShape }) => {
-      const info = computeConv3DInfo(inputShape, filter.shape as Size5, strides, 1, pad);
-      return window3(
-        torch.call('ConvBackpropInput').tensor(dy).tensor(filter).numbers(inputShape),
-        info,
-      ).one();
-    },
-  );
-  define<tf.Conv3DBackpropFilterV2Inputs, tf.Conv3DBackpropFilterV2Attrs>(
-    'Conv3DBackpropFilterV2',
-    ({ x, dy }, { strides, pad, filterShape }) => {
-      const info = computeConv3DInfo(x.shape as Size5, filterShape, strides, 1, pad);
-      return window3(torch.call('ConvBackpropFilter').tensor(x).tensor(dy).numbers(filterShape), info).one();
-    },
-  );
   definePools(define, torch);
 }
 
@@ -175,25 +139,10 @@ function definePools(define: Define, torch: TorchBackend): void {
     const info = computePool2DInfo(x.shape as Size4, a.filterSize, a.strides, 1, a.pad, a.dimRoundingMode);
     return window2(call.numbers([info.filterHeight, info.filterWidth]), info);
   };
-  const pool3 = (
-    call: Call,
-    x: tf.TensorInfo,
-    a: tf.MaxPool3DGradAttrs & { dataFormat?: 'NDHWC' | 'NCDHW' },
-  ): Call => {
-    onlyNhwc(a.dataFormat);
-    const info = computePool3DInfo(x.shape as Size5, a.filterSize, a.strides, 1, a.pad, a.dimRoundingMode);
-    return window3(call.numbers([info.filterDepth, info.filterHeight, info.filterWidth]), info);
-  };
   for (const name of ['MaxPool', 'AvgPool']) {
     define<tf.MaxPoolInputs, Pool2Attrs>(name, ({ x }, a) => pool2(torch.call(name).tensor(x), x, a).one());
     define<tf.AvgPoolGradInputs, Pool2Attrs>(`${name}Grad`, ({ dy, input }, a) =>
       pool2(torch.call(`${name}Grad`).tensor(dy).tensor(input), input, a).one(),
-    );
-    define<tf.MaxPool3DInputs, tf.MaxPool3DAttrs>(`${name}3D`, ({ x }, a) =>
-      pool3(torch.call(name).tensor(x), x, a).one(),
-    );
-    define<tf.AvgPool3DGradInputs, tf.MaxPool3DGradAttrs>(`${name}3DGrad`, ({ dy, input }, a) =>
-      pool3(torch.call(`${name}Grad`).tensor(dy).tensor(input), input, a).one(),
     );
   }
   define<tf.MaxPoolWithArgmaxInputs, Pool2Attrs>('MaxPoolWithArgmax', ({ x }, a) =>

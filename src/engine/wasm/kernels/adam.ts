@@ -20,7 +20,7 @@ const GROUP = 4096;
 
 /**
  * One step in place: inputs m, v (flat, all parameters in a row), w0, w1, … and their gradients g0, g1, …; the result is
- * the gradients' global norm. Changes nothing where that is not finite.
+ * the gradient's global norm. Changes nothing where that is not finite. Clones of a weight share its values and change along.
  */
 export const adamStep: KernelFunction = (heap, inputs, attrs: AdamAttributes) => {
   const { count, rate, beta1, beta2, epsilon, clip, correction1, correction2 } = attrs;

@@ -155,10 +155,12 @@ export const conv2dFilterGradient: KernelFunction = (
   return out;
 };
 
-function convInfo(
+/** Sizes, strides and paddings as numbers. */
+export function convInfo(
   inputShape: number[],
   filterShape: number[],
   { strides, dilations, pad, dimRoundingMode }: ConvAttributes,
+  depthwise = false,
 ): backend_util.Conv2DInfo {
   return backend_util.computeConv2DInfo(
     inputShape as Size4,
@@ -167,6 +169,7 @@ function convInfo(
     dilations ?? 1,
     pad,
     dimRoundingMode,
+    depthwise,
   );
 }
 

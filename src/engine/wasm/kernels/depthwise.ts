@@ -1,8 +1,8 @@
 /** Depthwise convolution and its gradients, on native/wasm/depthwise.ts and depthwise-gradients.ts. Channel multiplier 1. */
-import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
 import { sizeOf, type Heap } from '../heap';
 import { VALUE } from './boxes';
-import { slopeOf, type ConvAttributes, type FusedAttributes } from './convolution';
+import { convInfo, slopeOf, type ConvAttributes, type FusedAttributes } from './convolution';
 import { allFloat, type KernelFunction } from './kernel';
 import { sumAxis } from './sum';
 
@@ -27,7 +27,7 @@ function forward(
   if (!allFloat(x, filter, ...(bias === undefined ? [] : [bias])) || !serves(filter.shape, attrs))
     return undefined;
   if (bias !== undefined && sizeOf(bias.shape) !== filter.shape[2]) return undefined;
-  const info = convInfo(x.shape, filter.shape, attrs);
+  const info = convInfo(x.shape, filter.shape, attrs, true);
   const out = heap.output(info.outShape);
   const pixel = VALUE * info.inChannels;
   const args = [
@@ -52,10 +52,11 @@ export const depthwiseInputGradient: KernelFunction = (
   attrs: ConvAttributes & { inputShape: Size4 },
 ) => {
   if (!allFloat(dy, filter) || !serves(filter.shape, attrs)) return undefined;
-  const info = convInfo(attrs.inputShape, filter.shape, attrs);
-  const out = heap.output(attrs.inputShape);
+  const info = convInfo(attrs.inputShape, filter.shape, attrs, true);
   const { inHeight, inWidth, inChannels, outHeight, outWidth, filterHeight, filterWidth } = info;
   const { strideHeight, strideWidth, dilationHeight, dilationWidth, padInfo } = info;
+  if (strideHeight * strideWidth > 1 && dilationHeight * dilationWidth > 1) return undefined;
+  const out = heap.output(attrs.inputShape);
   const pixel = VALUE * inChannels;
   const work = rowsOf(info.batchSize * inHeight, inWidth, info);
   if (strideHeight === 1 && strideWidth === 1) {
@@ -91,7 +92,7 @@ export const depthwiseFilterGradient: KernelFunction = (
   attrs: ConvAttributes & { filterShape: Size4 },
 ) => {
   if (!allFloat(x, dy) || !serves(attrs.filterShape, attrs)) return undefined;
-  const info = convInfo(x.shape, attrs.filterShape, attrs);
+  const info = convInfo(x.shape, attrs.filterShape, attrs, true);
   const out = heap.output(attrs.filterShape);
   const size = sizeOf(attrs.filterShape);
   const rows = info.batchSize * info.outHeight;
@@ -109,7 +110,6 @@ export const depthwiseFilterGradient: KernelFunction = (
   return out;
 };
 
-/** Stride and dilation must not both exceed 1, as in TensorFlow.js. */
 function serves([, , , multiplier]: number[], { dataFormat }: ConvAttributes): boolean {
   return multiplier === 1 && dataFormat !== 'NCHW';
 }
@@ -120,20 +120,4 @@ function rowsOf(
   info: backend_util.Conv2DInfo,
 ): { units: number; cost: number } {
   return { units: rows, cost: 4 * pixels * info.inChannels * info.filterHeight * info.filterWidth };
-}
-
-function convInfo(
-  inputShape: number[],
-  filterShape: number[],
-  { strides, dilations, pad, dimRoundingMode }: ConvAttributes,
-): backend_util.Conv2DInfo {
-  return backend_util.computeConv2DInfo(
-    inputShape as Size4,
-    filterShape as Size4,
-    strides,
-    dilations ?? 1,
-    pad,
-    dimRoundingMode,
-    true,
-  );
 }
