@@ -26,6 +26,12 @@ const BENCHES: Record<string, Cases> = {
   conv: { forward: CONV, 'forward+backward': 3 * CONV },
   attention: { plain: 6 * ATTENTION, shifted: 6 * ATTENTION },
   step: { seemore: 3 * SEEMORE, mimic: 3 * MIMIC },
+  networks: Object.fromEntries(
+    ['seemore', 'rrdbnet', 'swinir', 'dat'].flatMap((name) => [
+      [`${name}-train`, undefined],
+      [`${name}-upscale`, undefined],
+    ]),
+  ),
 };
 
 interface Result {
@@ -102,7 +108,7 @@ async function compare(
     }
     const [kit_s, peer_s] = times.map(median);
     return {
-      name: `${name}/${kind}`,
+      name: name === 'networks' ? kind : `${name}/${kind}`,
       kit_s,
       peer_s,
       ratio: peer_s / kit_s,

@@ -2,26 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { MimicModule } from '../../src/mimic/module';
 import { SeeMoRe } from '../../src/networks/seemore';
-import type { Module } from '../../src/nn/module';
-import { meanAbsoluteError } from '../../src/ops/mean-absolute-error';
-import { Adam } from '../../src/train/adam';
-import { serve, type Run } from './serve';
-
-function training(network: Module, forward: () => tf.Tensor, target: tf.Tensor): Run {
-  network.initialise(1).train();
-  const parameters = network.trainable();
-  const adam = new Adam(parameters, { betas: [0.9, 0.9], epsilon: 1e-8, clip: 0.01 });
-  const variables = parameters.map(([, p]) => p.variable);
-  return async () => {
-    const { value, grads } = tf.variableGrads(() => meanAbsoluteError(forward(), target), variables);
-    await adam.step(
-      variables.map((v) => grads[v.name]),
-      1e-3,
-    );
-    await value.data();
-    tf.dispose([value, grads]);
-  };
-}
+import { serve } from './serve';
+import { training } from './training';
 
 void serve({
   seemore: () => {
