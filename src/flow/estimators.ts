@@ -1,9 +1,11 @@
 /** The flow estimators by name. */
+import { existsSync } from 'node:fs';
 import { findWeights } from '../data/roots';
 import { unknownName } from '../util/errors';
 import type { FlowEstimator } from './estimator';
 import { PwcNet } from './pwcnet';
 import { RaftSmall } from './raft-small';
+import { SmallFlow } from './small';
 
 const PWC_NET_FILES = ['pwc-net.pth', 'pwc-net.safetensors'];
 const RAFT_SMALL_FILES = ['raft-small.safetensors', 'raft-small.pth'];
@@ -19,6 +21,8 @@ const LOADERS = {
   'pwc-net-bgr': (path = findWeights(PWC_NET_FILES)): LoadedEstimator =>
     PwcNet.load(path, { channelOrder: 'bgr' }),
   'raft-small': (path = findWeights(RAFT_SMALL_FILES)): LoadedEstimator => RaftSmall.load(path),
+  /** The kit's own; its weights come with it. */
+  small: (path?: string): LoadedEstimator => SmallFlow.load(path),
 } as const;
 
 export type FlowName = keyof typeof LOADERS;
@@ -32,4 +36,12 @@ export const FLOW_NAMES = Object.keys(LOADERS) as FlowName[];
 export function loadFlowEstimator(name: string, path?: string): LoadedEstimator {
   if (!FLOW_NAMES.includes(name as FlowName)) throw unknownName('flow estimator', name, FLOW_NAMES);
   return LOADERS[name as FlowName](path);
+}
+
+/**
+ * What to use where a configuration leaves the choice to the machine: PWC-Net as it was trained if its weights are here,
+ * else the kit's own. Ask once, when the configuration is made, and store the answer.
+ */
+export function flowAtHand(): FlowName {
+  return existsSync(findWeights(PWC_NET_FILES)) ? 'pwc-net-bgr' : 'small';
 }

@@ -98,7 +98,7 @@ export class PwcNet extends Module implements FlowEstimator {
     if (!existsSync(path)) {
       throw new InputError(
         `no PWC-Net weights at ${path}: 'mimicsr data fetch pwc-net' brings them (entry pwc-net of the data manifests), ` +
-          'or choose another flow estimator',
+          "or choose flow 'small', which comes with the kit",
       );
     }
     const net = new PwcNet(options);

@@ -47,7 +47,7 @@ export class RaftSmall extends Module implements FlowEstimator {
     if (!existsSync(path)) {
       throw new InputError(
         `no RAFT-small weights at ${path}: 'mimicsr data fetch raft-small' brings them (entry raft-small of the data ` +
-          'manifests), or choose another flow estimator',
+          "manifests), or choose flow 'small', which comes with the kit",
       );
     }
     return new RaftSmall().loadStateDict(readWeights(path), path);

@@ -1,4 +1,5 @@
 /** The colour terms by name. */
+import { existsSync } from 'node:fs';
 import { findWeights } from '../data/roots';
 import { CdNet } from '../networks/cdnet';
 import { unknownName } from '../util/errors';
@@ -27,4 +28,12 @@ export const COLOUR_NAMES = Object.keys(LOADERS) as ColourName[];
 export function loadColourTerm(name: string, path?: string): LoadedTerm {
   if (!COLOUR_NAMES.includes(name as ColourName)) throw unknownName('colour term', name, COLOUR_NAMES);
   return LOADERS[name as ColourName](path);
+}
+
+/**
+ * What to use where a configuration leaves the choice to the machine: CDNet if its weights are here, else CIELAB, which
+ * needs none. Ask once, when the configuration is made, and store the answer.
+ */
+export function colourAtHand(): ColourName {
+  return existsSync(findWeights(CDNET_FILES)) ? 'cdnet-corrected' : 'cielab';
 }

@@ -3,8 +3,8 @@
  * slip of the official code (omarAlezaby/Mimicked_Ali @ 27a5681) that can be corrected by itself.
  */
 import { z } from 'zod';
-import { FLOW_NAMES } from '../flow/estimators';
-import { COLOUR_NAMES } from '../losses/colour-terms';
+import { FLOW_NAMES, flowAtHand } from '../flow/estimators';
+import { COLOUR_NAMES, colourAtHand } from '../losses/colour-terms';
 import { parseWith } from '../util/schema';
 
 /** False: as the official code does it. */
@@ -90,9 +90,14 @@ export function mimicConfig(settings: unknown = {}, source = 'mimic config'): Mi
   return parseWith<MimicConfig>(mimicSchema, settings, source);
 }
 
-/** All slips corrected, PWC-Net fed as it was trained. */
-export const MIMIC_CORRECTED: MimicSettings = {
-  colour: 'cdnet-corrected',
-  flow: 'pwc-net-bgr',
-  corrections: { noise: true, grid: true, warp: true, mean: true, schedule: true },
-};
+/**
+ * All slips corrected, with the best flow and colour term that this machine has weights for, by name: PWC-Net (fed as it
+ * was trained) and CDNet, or the kit's own flow network and CIELAB, which need no download.
+ */
+export function mimicCorrected(): MimicSettings {
+  return {
+    colour: colourAtHand(),
+    flow: flowAtHand(),
+    corrections: { noise: true, grid: true, warp: true, mean: true, schedule: true },
+  };
+}

@@ -67,7 +67,7 @@ export class CdNet extends Module implements ColourTerm {
     if (!existsSync(path)) {
       throw new InputError(
         `no CDNet weights at ${path}: 'mimicsr data fetch cdnet' brings them (entry cdnet of the data manifests), or ` +
-          'choose another colour term',
+          "choose colour 'cielab', which needs none",
       );
     }
     return new CdNet(geometry).loadStateDict(readCdNet(path), path);

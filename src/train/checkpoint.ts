@@ -3,16 +3,21 @@
  * (`<part>/<key>` weights, `<part>.adam/m/<key>` and `/v/` moments; the iteration in the metadata). Randomness is a
  * function of seed and iteration, so no generator state is stored.
  */
-import type { StateDict } from '../nn/module';
+import type { Module, StateDict } from '../nn/module';
 import { InputError } from '../util/errors';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors';
 import { float32Tensor, type StoredTensor } from '../weights/tensor-file';
-import type { Trainer } from './trainer';
+import type { Adam } from './adam';
+
+/** What a checkpoint is of: a `Trainer`, or anything else that trains networks. */
+export interface Trained {
+  parts(): readonly { readonly name: string; readonly module: Module; readonly optimiser: Adam }[];
+}
 
 const FORMAT = 'mimicsr-checkpoint-1';
 
 /** Writes the state after iteration `step`, atomically. */
-export async function saveCheckpoint(path: string, trainer: Trainer, step: number): Promise<void> {
+export async function saveCheckpoint(path: string, trainer: Trained, step: number): Promise<void> {
   const tensors = new Map<string, StoredTensor>();
   for (const { name, module, optimiser } of trainer.parts()) {
     put(tensors, `${name}/`, await module.stateDict());
@@ -26,7 +31,7 @@ export async function saveCheckpoint(path: string, trainer: Trainer, step: numbe
  * @returns the iteration after which it was saved
  * @throws InputError if the file is no checkpoint of this training
  */
-export function loadCheckpoint(path: string, trainer: Trainer): number {
+export function loadCheckpoint(path: string, trainer: Trained): number {
   const { tensors, metadata } = readSafetensors(path);
   if (metadata.format !== FORMAT) {
     throw new InputError(

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cielabTerm } from '../../src/losses/colour-difference';
-import { mimicConfig, MIMIC_CORRECTED, type MimicSettings } from '../../src/mimic/config';
+import { mimicConfig, mimicCorrected, type MimicSettings } from '../../src/mimic/config';
 import { MimicModule } from '../../src/mimic/module';
 import { createMimicProcess, mimicProcess } from '../../src/mimic/process';
 import { createNetwork } from '../../src/networks/networks';
@@ -31,7 +31,7 @@ describe('A configuration of the mimicking process', () => {
   });
 
   it('corrects everything at once, or one slip by itself', () => {
-    expect(Object.values(mimicConfig(MIMIC_CORRECTED).corrections)).toEqual(Array(5).fill(true));
+    expect(Object.values(mimicConfig(mimicCorrected()).corrections)).toEqual(Array(5).fill(true));
     for (const key of ['noise', 'grid', 'warp', 'mean', 'schedule']) {
       expect(mimicConfig({ corrections: { [key]: true } }).corrections).toMatchObject({ [key]: true });
     }
