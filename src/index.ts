@@ -16,9 +16,14 @@ export { train, openPairs, readRunConfig, runFiles } from './train/run';
 export type { FinishedRun, RunOptions } from './train/run';
 export { PROCESS_NAMES, recipe, trainingConfig } from './train/config';
 export type { DataConfig, ProcessConfig, Recipe, TrainingConfig, TrainingSettings } from './train/config';
+export { mimicConfig, mimicCorrected } from './mimic/config';
+export type { MimicConfig, MimicSettings } from './mimic/config';
 export { DivergedError } from './train/diverged';
 export { bicubicUpscaler, evaluate, networkUpscaler, scores } from './train/evaluate';
 export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/evaluate';
+
+export { FLOW_NAMES, loadFlowEstimator } from './flow/estimators';
+export type { FlowEstimator } from './flow/estimator';
 
 export { cameraPairs, filePhotos, folderPhotos, scenePhotos, CAMERA_PRESET_NAMES } from './data/camera-pairs';
 export type { CameraPresetName, PhotoSource } from './data/camera-pairs';

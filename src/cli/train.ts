@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
+import { mimicCorrected } from '../mimic/config';
 import { NETWORK_NAMES } from '../networks/networks';
 import { PROCESS_NAMES, type TrainingSettings } from '../train/config';
 import { train } from '../train/run';
@@ -15,6 +16,7 @@ interface Flags {
   readonly network?: string;
   readonly preset?: string;
   readonly process?: string;
+  readonly mode?: string;
   readonly pairs?: string;
   readonly photos?: string;
   readonly camera?: string;
@@ -23,6 +25,7 @@ interface Flags {
   readonly [recipe: string]: unknown;
 }
 
+const MODES = ['released', 'corrected'];
 const RECIPE_FLAGS = ['patch', 'batch', 'iterations', 'rate', 'seed', 'checkpointEvery', 'logEvery'] as const;
 
 /** `mimicsr train`: one training, into a run folder; the same command again resumes it. */
@@ -33,6 +36,7 @@ export function trainCommand(): Command {
     .option('--network <name>', `SR network: ${NETWORK_NAMES.join(', ')} (default: seemore)`)
     .option('--preset <name>', "size of the network (default: the paper's)")
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
+    .option('--mode <name>', 'of process mimic: released (default) or corrected')
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
     .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
@@ -82,11 +86,19 @@ function settingsOf(flags: Flags): TrainingSettings {
   };
 }
 
-/** The flag's process with its own defaults, unless the config file has options for the same one. */
+/**
+ * The flag's process with its own defaults, unless the config file has options for the same one. Mode `corrected` stands
+ * for the options that `mimicCorrected` gives on this machine; the run's record has them one by one.
+ */
 function processOf(
-  { process }: Flags,
+  { process, mode }: Flags,
   base: TrainingSettings['process'] = { name: 'l1' },
 ): TrainingSettings['process'] {
+  if (mode !== undefined) {
+    if (!MODES.includes(mode)) throw unknownName('mode', mode, MODES);
+    if (process !== 'mimic') throw new InputError('--mode is for --process mimic');
+    return { name: 'mimic', options: mode === 'corrected' ? mimicCorrected() : {} };
+  }
   if (process === undefined || process === base.name) return base;
   if (!PROCESS_NAMES.includes(process as 'l1')) throw unknownName('training process', process, PROCESS_NAMES);
   return { name: process as 'l1' };

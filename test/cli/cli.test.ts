@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { program } from '../../src/cli/main';
 import { drawScene } from '../../src/data/scenes';
 import { readImage, readImageSize, writeImage } from '../../src/image/file';
@@ -131,6 +131,22 @@ describe('mimicsr', () => {
     expect(config.data).toEqual({ kind: 'scenes', preset: 'aligned', count: 2, seed: 0 });
   });
 
+  it('trains with the corrected mimicking process with nothing downloaded, and records what it used', async () => {
+    const run = path('corrected');
+    vi.stubEnv('MIMICSR_SHARED', '');
+    vi.stubEnv('MIMICSR_DATA', path('no-data'));
+    const process = ['--process', 'mimic', '--mode', 'corrected', '--photos', 'scenes'];
+    const recipe = ['--iterations', '1', '--batch', '1', '--patch', '16'];
+    const { code } = await mimicsr('train', ...process, ...recipe, '--out', run);
+    vi.unstubAllEnvs();
+    expect(code).toBe(0);
+    const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { process: object };
+    expect(config.process).toMatchObject({
+      name: 'mimic',
+      options: { flow: 'small', colour: 'cielab', corrections: { grid: true, warp: true } },
+    });
+  });
+
   it.each([
     ['an unknown command', ['trian'], "unknown command 'trian'"],
     ['an unknown flag', ['train', '--itertions', '3'], '--itertions'],
@@ -141,6 +157,8 @@ describe('mimicsr', () => {
     ],
     ['no data', ['train', '--out', 'NEVER'], 'nothing to train on'],
     ['an empty folder', ['train', '--pairs', 'EMPTY', '--out', 'NEVER'], 'has no image'],
+    ['an unknown mode', ['train', '--process', 'mimic', '--mode', 'correct'], "did you mean 'corrected'"],
+    ['a mode of another process', ['train', '--mode', 'released'], '--mode is for --process mimic'],
     ['an unknown engine', ['train', '--photos', 'scenes', '--engine', 'tourch'], "unknown engine 'tourch'"],
     [
       'an unknown network',
