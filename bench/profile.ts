@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { startEngine } from '../src/engine/engines';
 import { createNetwork } from '../src/networks/networks';
+import { variableGradients } from '../src/nn/gradients';
 import { meanAbsoluteError } from '../src/ops/mean-absolute-error';
 
 interface Spent {
@@ -58,7 +59,7 @@ async function main(): Promise<void> {
   const weights = network.trainable().map(([, p]) => p.variable);
   const step = (): number => {
     const start = performance.now();
-    const { value, grads } = tf.variableGrads(() => meanAbsoluteError(network.forward(lr), hr), weights);
+    const { value, grads } = variableGradients(() => meanAbsoluteError(network.forward(lr), hr), weights);
     value.dataSync();
     tf.dispose([value, grads]);
     return performance.now() - start;

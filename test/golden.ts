@@ -1,6 +1,7 @@
 /** Goldens: reference arrays (NCHW, PyTorch layouts) as tensors, and the comparison rules of their README. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
+import { variableGradients } from '../src/nn/gradients';
 import type { Module, StateDict } from '../src/nn/module';
 import { permute } from '../src/nn/parameter';
 import { readSafetensors } from '../src/weights/safetensors';
@@ -97,7 +98,7 @@ export async function lossAndGradients(
   loss: () => tf.Scalar,
 ): Promise<{ loss: number; gradients: StateDict }> {
   const parameters = module.trainable();
-  const { value, grads } = tf.variableGrads(
+  const { value, grads } = variableGradients(
     loss,
     parameters.map(([, p]) => p.variable),
   );

@@ -8,6 +8,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { BatchNorm } from '../nn/batch-norm';
+import { chain } from '../nn/chain';
 import { DropPath, dropRate } from '../nn/drop-path';
 import { constant } from '../nn/init';
 import { Conv2d, DepthwiseConv2d, LayerNorm, type Linear } from '../nn/layers';
@@ -15,6 +16,7 @@ import { Module } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { channelAttention } from '../ops/channel-attention';
 import { gelu } from '../ops/gelu';
+import { residual } from '../ops/residual';
 import { relativePositionBias } from '../ops/relative-position-bias';
 import { windowAttention, type Size2, type WindowGroup } from '../ops/window-attention';
 import { addMean, SrNetwork, subtractMean } from './sr-network';
@@ -133,9 +135,8 @@ export class Dat extends SrNetwork {
   forward(lr: tf.Tensor4D): tf.Tensor4D {
     const { range } = this.config;
     const f0 = this.shallow.forward(subtractMean(lr, range)); // [B, h, w, C]
-    let t = this.firstNorm.forward(f0);
-    for (const group of this.groups) t = group.forward(t);
-    return addMean(this.tail(tf.add(f0, this.deep.forward(this.norm.forward(t)))), range);
+    const deep = chain(f0, [this.firstNorm, ...this.groups, this.norm, this.deep]);
+    return addMean(this.tail(residual(f0, deep)), range);
   }
 }
 
@@ -159,7 +160,7 @@ class ResidualGroup extends Module {
   }
 
   forward(t: tf.Tensor4D): tf.Tensor4D {
-    return tf.add(t, this.conv.forward(this.blocks.reduce((x, block) => block.forward(x), t)));
+    return residual(t, chain(t, [...this.blocks, this.conv]));
   }
 }
 
@@ -190,8 +191,8 @@ class Block extends Module {
 
   forward(t: tf.Tensor4D): tf.Tensor4D {
     const attended = this.dropPath.forward(this.attention.forward(this.norm1.forward(t)));
-    const middle = tf.add<tf.Tensor4D>(t, attended);
-    return tf.add(middle, this.dropPath.forward(this.ffn.forward(this.norm2.forward(middle))));
+    const middle = residual(t, attended);
+    return residual(middle, this.dropPath.forward(this.ffn.forward(this.norm2.forward(middle))));
   }
 }
 

@@ -7,10 +7,12 @@
  * than 4.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { Conv2d } from '../nn/layers';
 import { Module } from '../nn/module';
 import type { Activation } from '../ops/conv';
 import { nearestUpsample2 } from '../ops/nearest-upsample';
+import { residual } from '../ops/residual';
 import { SrNetwork } from './sr-network';
 
 export interface RrdbNetConfig {
@@ -60,12 +62,10 @@ export class RrdbNet extends SrNetwork {
 
   forward(lr: tf.Tensor4D): tf.Tensor4D {
     const f0 = this.shallow.forward(lr); // [B, h, w, C]
-    let t = f0;
-    for (const block of this.trunk) t = block.forward(t);
-    let f = tf.add<tf.Tensor4D>(f0, this.deep.forward(t));
-    f = this.up1.forward(nearestUpsample2(f)); // [B, 2h, 2w, C]
-    f = this.up2.forward(nearestUpsample2(f)); // [B, 4h, 4w, C]
-    return this.last.forward(this.refine.forward(f));
+    const deep = chain(f0, [...this.trunk, this.deep]);
+    const doubled = (conv: Conv2d) => ({ forward: (f: tf.Tensor4D) => conv.forward(nearestUpsample2(f)) });
+    // [B, 2h, 2w, C], [B, 4h, 4w, C] twice, [B, 4h, 4w, 3]
+    return chain(residual(f0, deep), [doubled(this.up1), doubled(this.up2), this.refine, this.last]);
   }
 }
 
@@ -79,9 +79,7 @@ class Rrdb extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    let y = x;
-    for (const block of this.dense) y = block.forward(y);
-    return tf.add(x, tf.mul(y, RESIDUAL_SCALE));
+    return residual(x, chain(x, this.dense), RESIDUAL_SCALE);
   }
 }
 
@@ -101,7 +99,7 @@ class DenseBlock extends Module {
   forward(x: tf.Tensor4D): tf.Tensor4D {
     let seen = x; // [B, h, w, C + k growth]
     for (const conv of this.grow) seen = tf.concat([seen, conv.forward(seen)], 3);
-    return tf.add(x, tf.mul(this.fuse.forward(seen), RESIDUAL_SCALE));
+    return residual(x, this.fuse.forward(seen), RESIDUAL_SCALE);
   }
 }
 

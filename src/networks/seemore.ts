@@ -8,10 +8,12 @@
  * are 4 % of the arithmetic.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { Conv2d, DepthwiseConv2d, LayerNorm, Linear, samePadding, type KernelSize } from '../nn/layers';
 import { Module } from '../nn/module';
 import { gelu } from '../ops/gelu';
 import { pixelShuffle } from '../ops/pixel-shuffle';
+import { residual } from '../ops/residual';
 import { resize } from '../ops/resize';
 import { addMean, requireMinimumSize, SrNetwork, subtractMean } from './sr-network';
 
@@ -90,10 +92,8 @@ export class SeeMoRe extends SrNetwork {
   forward(lr: tf.Tensor4D): tf.Tensor4D {
     requireMinimumSize(this, lr);
     const f0 = this.shallow.forward(subtractMean(lr, 1)); // [B, h, w, C]
-    let f = f0;
-    for (const group of this.groups) f = group.forward(f);
-    f = tf.add(f0, this.deep.forward(this.norm.forward(f)));
-    return addMean(pixelShuffle(this.upsampler.forward(f), this.scale), 1);
+    const deep = chain(f0, [...this.groups, this.norm, this.deep]);
+    return addMean(pixelShuffle(this.upsampler.forward(residual(f0, deep)), this.scale), 1);
   }
 }
 
@@ -108,7 +108,7 @@ class ResidualGroup extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return this.global.forward(this.local.forward(x));
+    return chain(x, [this.local, this.global]);
   }
 }
 
@@ -130,8 +130,8 @@ class Block extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    const mixed = tf.add<tf.Tensor4D>(x, this.mixer.forward(this.norm1.forward(x)));
-    return tf.add(mixed, this.ffn.forward(this.norm2.forward(mixed)));
+    const mixed = residual(x, this.mixer.forward(this.norm1.forward(x)));
+    return residual(mixed, this.ffn.forward(this.norm2.forward(mixed)));
   }
 }
 
@@ -184,7 +184,7 @@ class LocalBlock extends Module {
     const u = this.expand.forward(gelu(this.mix.forward(x))); // [B, h, w, 2C]
     const [first, second] = tf.split<tf.Tensor4D>(this.config.shuffle ? channelShuffle(u) : u, 2, 3);
     const p = gelu(this.column.forward(this.row.forward(first)));
-    const k = tf.add<tf.Tensor4D>(second, this.context(second));
+    const k = residual(second, this.context(second));
     return this.project.forward(this.experts.forward(p, k));
   }
 

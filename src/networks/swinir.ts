@@ -7,6 +7,7 @@
  * embedding, patches larger than a pixel, dropout, a block that shrinks its window to a configured image size.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { DropPath, dropRate } from '../nn/drop-path';
 import { truncatedNormal } from '../nn/init';
 import type { Conv2d, Linear } from '../nn/layers';
@@ -15,6 +16,7 @@ import { Module } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { gelu } from '../ops/gelu';
 import { reflectPad } from '../ops/reflect-pad';
+import { residual } from '../ops/residual';
 import { relativePositionBias } from '../ops/relative-position-bias';
 import { windowAttention, type Size2 } from '../ops/window-attention';
 import { addMean, requireMinimumSize, SrNetwork, subtractMean } from './sr-network';
@@ -140,9 +142,8 @@ export class SwinIr extends SrNetwork {
     const missing = (n: number): number => (window - (n % window)) % window;
     const x = subtractMean(reflectPad(lr, missing(h), missing(w)), range);
     const f0 = this.shallow.forward(x); // [B, H, W, C], H and W multiples of the window
-    let t = this.patchNorm.forward(f0);
-    for (const layer of this.layers) t = layer.forward(t);
-    const made = this.tail(tf.add(f0, this.deep.forward(this.norm.forward(t))));
+    const deep = chain(f0, [this.patchNorm, ...this.layers, this.norm, this.deep]);
+    const made = this.tail(residual(f0, deep));
     const y = addMean(upsampler === 'none' ? tf.add<tf.Tensor4D>(x, made) : made, range);
     return tf.slice(y, [0, 0, 0, 0], [b, h * scale, w * scale, 3]);
   }
@@ -164,7 +165,7 @@ class ResidualSwinLayer extends Module {
   }
 
   forward(t: tf.Tensor4D): tf.Tensor4D {
-    return tf.add(t, this.conv.forward(this.blocks.reduce((x, block) => block.forward(x), t)));
+    return residual(t, chain(t, [...this.blocks, this.conv]));
   }
 }
 
@@ -188,8 +189,8 @@ class SwinBlock extends Module {
 
   forward(t: tf.Tensor4D): tf.Tensor4D {
     const attended = this.dropPath.forward(this.attention.forward(this.norm1.forward(t)));
-    const middle = tf.add<tf.Tensor4D>(t, attended);
-    return tf.add(middle, this.dropPath.forward(this.mlp.forward(this.norm2.forward(middle))));
+    const middle = residual(t, attended);
+    return residual(middle, this.dropPath.forward(this.mlp.forward(this.norm2.forward(middle))));
   }
 }
 

@@ -4,6 +4,7 @@
  * (`models/network_swinir.py`), which DAT follows.
  */
 import type * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { constant, truncatedNormal } from '../nn/init';
 import { Conv2d, Linear } from '../nn/layers';
 import { Module } from '../nn/module';
@@ -55,7 +56,7 @@ export class ConvBottleneck extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return this.expand.forward(this.mix.forward(this.squeeze.forward(x)));
+    return chain(x, [this.squeeze, this.mix, this.expand]);
   }
 }
 
@@ -101,8 +102,10 @@ export function upsampleTail(
         conv: register(`upsample.${2 * i}`, conv3(TAIL_CHANNELS, TAIL_CHANNELS * r * r)),
       }));
       const last = register('conv_last', conv3(TAIL_CHANNELS, 3));
-      return (f) =>
-        last.forward(steps.reduce((x, { r, conv }) => pixelShuffle(conv.forward(x), r), before.forward(f)));
+      const doubled = steps.map(({ r, conv }) => ({
+        forward: (x: tf.Tensor4D) => pixelShuffle(conv.forward(x), r),
+      }));
+      return (f) => chain(f, [before, ...doubled, last]);
     }
     case 'nearest+conv': {
       if (scale !== 2 && scale !== 4) throw impossible('2 or 4');
@@ -115,10 +118,10 @@ export function upsampleTail(
       );
       const refine = register('conv_hr', conv3(TAIL_CHANNELS, TAIL_CHANNELS, LEAKY));
       const last = register('conv_last', conv3(TAIL_CHANNELS, 3));
-      return (f) => {
-        const large = steps.reduce((x, conv) => conv.forward(nearestUpsample2(x)), before.forward(f));
-        return last.forward(refine.forward(large));
-      };
+      const doubled = steps.map((conv) => ({
+        forward: (x: tf.Tensor4D) => conv.forward(nearestUpsample2(x)),
+      }));
+      return (f) => chain(f, [before, ...doubled, refine, last]);
     }
     case 'none': {
       if (scale !== 1) throw impossible('1');

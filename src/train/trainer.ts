@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { PairLoader } from '../data/loader';
+import { variableGradients } from '../nn/gradients';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
 import { Random } from '../util/random';
@@ -75,7 +76,7 @@ export class Trainer {
     for (const { name, module } of this.trained) module.train(true, new Random(this.recipe.seed, name, step));
     let terms: Record<string, tf.Scalar> = {};
     const variables = this.trained.flatMap((t) => t.parameters.map(([, p]) => p.variable));
-    const { value, grads } = tf.variableGrads(() => {
+    const { value, grads } = variableGradients(() => {
       const losses = this.process.losses(this.network, batch, step);
       terms = Object.fromEntries(
         Object.entries(losses).map(([name, { value }]) => [name, tf.keep(tf.clone(value))]),

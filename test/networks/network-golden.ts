@@ -61,6 +61,7 @@ export function describeNetworkGolden<N extends SrNetwork>(
             compared++;
           }
           expect(compared, 'modules compared').toBe(modules);
+          outputs.forEach((output) => output.dispose());
         });
       });
     });
@@ -100,7 +101,8 @@ function capture(root: Module): { outputs: Map<string, tf.Tensor>; release: () =
     if (forward === undefined) continue;
     own.forward = (...args) => {
       const y = forward.apply(own, args);
-      outputs.set(key, y);
+      tf.dispose(outputs.get(key) ?? []); // of an earlier pass
+      outputs.set(key, tf.keep(tf.clone(y))); // networks free what they made on the way
       return y;
     };
     wrapped.push(own);
