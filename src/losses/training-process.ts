@@ -1,5 +1,6 @@
 /** What turns a misaligned pair into a loss: the contract of every training process ("Ours" and the baselines). */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Degradation } from '../data/degradation';
 import type { NoiseMode } from '../data/noise-image';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
@@ -27,6 +28,8 @@ export interface TrainingProcess {
   readonly trainsNetwork?: boolean;
   /** Noise images that the loader makes for every batch. Absent: none. */
   readonly noise?: NoiseMode;
+  /** Makes every sample's LR from its HR, in place of the pair's own. Absent: the pair's. */
+  readonly degradation?: Degradation;
   /** Smallest LR patch side that the losses can be computed on. Absent: any. */
   readonly minimumPatch?: number;
   /** Loss terms of one batch; runs on the tape. @param step 1-based iteration */

@@ -11,10 +11,9 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { FlowEstimator } from '../flow/estimator';
+import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
 import { clamp } from '../ops/clamp';
-import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { resize } from '../ops/resize';
-import { maskedWarp, warp } from '../ops/warp';
 import type { PairBatch } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import type { MimicModule } from './module';
@@ -58,22 +57,13 @@ function addedNoise(batch: PairBatch, h: tf.Tensor4D, config: MimicConfig): tf.T
   return tf.sub<tf.Tensor4D>(batch.noise, clean);
 }
 
-export interface DegradationTarget {
-  /** [B, h, w, 3] the real LR in the HR's geometry, zero where masked. */
-  readonly target: tf.Tensor4D;
-  /** [B, h, w, 1] of 0 and 1; absent: every pixel counts. */
-  readonly mask?: tf.Tensor4D;
-  /** [B, h, w, 2] in pixels; absent without flow. */
-  readonly flow?: tf.Tensor4D;
-}
-
-/** What the mimicked LR is compared with: a constant. */
+/** What the mimicked LR is compared with: the real LR in the HR's geometry, a constant. */
 export function degradationTarget(
   batch: PairBatch,
   h: tf.Tensor4D,
   estimator: FlowEstimator | undefined,
   config: MimicConfig,
-): DegradationTarget {
+): AlignedTarget {
   if (estimator === undefined) return { target: batch.lr };
   const { hr, lr } = batch;
   const [, height, width] = lr.shape;
@@ -82,24 +72,14 @@ export function degradationTarget(
     ? h
     : resize(hr, height, width, { mode: 'bilinear', alignCorners: true });
   const flow = estimator.estimate(first, lr);
-  const rule = config.corrections.warp ? 'exact' : 'released';
-  if (!config.mask) return { target: warp(lr, flow, rule), flow };
-  const { warped, mask } = maskedWarp(lr, flow, rule);
-  return { target: warped, mask, flow };
+  return alignedTarget(lr, flow, config.corrections.warp ? 'exact' : 'released', config.mask);
 }
 
-/**
- * L_deg. Released: the mean runs over all pixels, masked ones counting as zero. Corrected mean: over the valid ones; 0
- * where there are none.
- */
+/** L_deg. Released: the mean runs over all pixels, masked ones counting as zero. Corrected mean: over the valid ones. */
 export function degradationLoss(
   mimicked: tf.Tensor4D,
-  { target, mask }: DegradationTarget,
-  config: MimicConfig,
+  target: AlignedTarget,
+  { corrections }: MimicConfig,
 ): tf.Scalar {
-  if (mask === undefined) return meanAbsoluteError(mimicked, target);
-  const loss = meanAbsoluteError(tf.mul(mimicked, mask), target);
-  if (!config.corrections.mean) return loss;
-  const valid = tf.maximum(tf.sum(mask), 1);
-  return tf.mul(loss, tf.div(mask.size, valid));
+  return alignedDifference(mimicked, target, corrections.mean ? 'valid' : 'all');
 }

@@ -1,0 +1,51 @@
+/**
+ * Comparing a picture x with another one, y, that optical flow has brought into x's geometry (paper, equation 3; Zhang et
+ * al., LiteISPNet, ICCV 2021; `l1liteisp_loss.py` of omarAlezaby/Mimicked_Ali @ 27a5681):
+ *
+ *   mean | m x - m warp(y, flow) |         m: where the warped y comes from inside its picture
+ *
+ * Its two users differ in what x and y are and where the flow is estimated: `mimic/step` and `baselines/alignment-loss`.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { meanAbsoluteError } from '../ops/mean-absolute-error';
+import { maskedWarp, warp, type WarpRule } from '../ops/warp';
+
+export interface AlignedTarget {
+  /** [B, H, W, 3] what is compared with, zero where masked. */
+  readonly target: tf.Tensor4D;
+  /** [B, H, W, 1] of 0 and 1; absent: every pixel counts. */
+  readonly mask?: tf.Tensor4D;
+  /** [B, H, W, 2] in pixels; absent without flow. */
+  readonly flow?: tf.Tensor4D;
+}
+
+/**
+ * `picture` [B, H, W, 3] seen through `flow` [B, H, W, 2] in pixels.
+ * @param masked leave out what comes from outside the picture (which else is black)
+ */
+export function alignedTarget(
+  picture: tf.Tensor4D,
+  flow: tf.Tensor4D,
+  rule: WarpRule,
+  masked = true,
+): AlignedTarget {
+  if (!masked) return { target: warp(picture, flow, rule), flow };
+  const { warped, mask } = maskedWarp(picture, flow, rule);
+  return { target: warped, mask, flow };
+}
+
+/**
+ * The loss, differentiable in `picture`.
+ * @param over `all`: the mean runs over all pixels, masked ones counting as zero (the official code). `valid`: over those
+ *   of the mask; 0 where there are none.
+ */
+export function alignedDifference(
+  picture: tf.Tensor4D,
+  { target, mask }: AlignedTarget,
+  over: 'all' | 'valid',
+): tf.Scalar {
+  if (mask === undefined) return meanAbsoluteError(picture, target);
+  const loss = meanAbsoluteError(tf.mul(picture, mask), target);
+  if (over === 'all') return loss;
+  return tf.mul(loss, tf.div(mask.size, tf.maximum(tf.sum(mask), 1)));
+}
