@@ -14,7 +14,7 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string)
   const issue = issues.find((i) => i.code === 'unrecognized_keys') ?? issues[0];
   if (issue.code === 'unrecognized_keys') {
     const place = issue.path.length === 0 ? what : `${issue.path.join('.')} of ${what}`;
-    throw unknownName(`key in ${place}`, issue.keys[0], keysAt(schema, issue.path));
+    throw unknownName(`key in ${place}`, issue.keys[0], keysAt(schema, issue.path, value));
   }
   const key = issue.path.length === 0 ? '' : ` key '${issue.path.join('.')}':`;
   // A check across keys says what it found (in `params`), which may be a default and so stand nowhere in the input.
@@ -24,24 +24,47 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string)
 }
 
 function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], value);
+  return path.reduce<unknown>(member, value);
+}
+
+function member(value: unknown, key: PropertyKey): unknown {
+  return (value as Record<PropertyKey, unknown> | undefined)?.[key];
 }
 
 /** What this file needs to know of zod's schemas: objects have a shape, wrappers an inner type, unions options. */
 interface SchemaNode {
   readonly shape?: Record<PropertyKey, SchemaNode>;
-  readonly def?: { readonly innerType?: SchemaNode; readonly options?: readonly SchemaNode[] };
+  readonly def?: {
+    readonly innerType?: SchemaNode;
+    readonly options?: readonly SchemaNode[];
+    /** Of a literal: what it may be. */
+    readonly values?: readonly unknown[];
+  };
 }
 
-/** The keys that an object may have at `path`. */
-function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+/** The keys that the object at `path` of `value` may have. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] {
   let here: SchemaNode | undefined = schema as unknown as SchemaNode;
-  for (const key of path) here = here && shapeOf(here)[key];
-  return here === undefined ? [] : Object.keys(shapeOf(here));
+  let object = value;
+  for (const key of path) {
+    here = here && shapeOf(here, object)[key];
+    object = member(object, key);
+  }
+  return here === undefined ? [] : Object.keys(shapeOf(here, object));
 }
 
-function shapeOf(node: SchemaNode): Record<PropertyKey, SchemaNode> {
+function shapeOf(node: SchemaNode, value: unknown): Record<PropertyKey, SchemaNode> {
   if (node.shape !== undefined) return node.shape;
-  if (node.def?.options !== undefined) return Object.assign({}, ...node.def.options.map(shapeOf)) as never;
-  return node.def?.innerType === undefined ? {} : shapeOf(node.def.innerType);
+  if (node.def?.options !== undefined) {
+    const fitting = node.def.options.filter((option) => isFor(option, value));
+    return Object.assign({}, ...fitting.map((option) => shapeOf(option, value))) as never;
+  }
+  return node.def?.innerType === undefined ? {} : shapeOf(node.def.innerType, value);
+}
+
+/** Whether an option of a union is meant: its literal keys (`name: 'l1'`) are the value's. */
+function isFor(option: SchemaNode, value: unknown): boolean {
+  return Object.entries(shapeOf(option, value)).every(
+    ([key, { def }]) => def?.values === undefined || def.values.includes(member(value, key)),
+  );
 }
