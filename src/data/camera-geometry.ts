@@ -1,5 +1,5 @@
 import type { Image } from '../image/image';
-import { blankImage } from '../image/image';
+import { blankImage, mirror } from '../image/image';
 import { InputError } from '../util/errors';
 import type { Random } from '../util/random';
 import type { CameraGeometry } from './camera-options';
@@ -216,12 +216,4 @@ function keys(t: number, weights: Float64Array): void {
   weights[1] = (1.5 * t - 2.5) * t * t + 1;
   weights[2] = ((-1.5 * t + 2) * t + 0.5) * t;
   weights[3] = (0.5 * t - 0.5) * t * t;
-}
-
-/** Index into a row of `n` pixels continued by reflection about its outer edges (… 1 0 | 0 1 … n-1 | n-1 n-2 …). */
-export function mirror(i: number, n: number): number {
-  if (i >= 0 && i < n) return i;
-  const period = 2 * n;
-  const j = ((i % period) + period) % period;
-  return j < n ? j : period - 1 - j;
 }

@@ -1,6 +1,5 @@
 import type { Image } from '../image/image';
-import { blankImage } from '../image/image';
-import { mirror } from './camera-geometry';
+import { blankImage, mirror } from '../image/image';
 import type { LensBlur } from './camera-options';
 
 /**

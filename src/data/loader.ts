@@ -5,8 +5,10 @@
  *
  * Epoch e visits the pairs in the order of a permutation seeded with e; a batch may reach over the end of an epoch.
  */
+import { cropImage, mirror, type Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
+import type { Degradation } from './degradation';
 import { noiseImage, type NoiseMode } from './noise-image';
 import type { Pair, PairSet, Pixels } from './pairs';
 
@@ -26,7 +28,9 @@ export interface LoaderOptions {
   readonly seed: number;
   readonly scale?: number;
   /** Make noise images. Default: none. */
-  readonly noise?: NoiseMode;
+  readonly noise?: NoiseMode | undefined;
+  /** Make the LR patches from the HR pictures. Default: the pairs' own. */
+  readonly degradation?: Degradation | undefined;
   /** Decoded pairs kept in memory, bytes; the least recently used go first. Default 1 GiB. */
   readonly cacheBytes?: number;
 }
@@ -66,8 +70,13 @@ export class PairLoader {
       const top = random.integer(0, pair.lr.height - patch);
       const left = random.integer(0, pair.lr.width - patch);
       const turn = { flipX: random.chance(0.5), flipY: random.chance(0.5), transpose: random.chance(0.5) };
-      copyPatch(pair.lr, left, top, patch, turn, lr, k);
       copyPatch(pair.hr, left * this.scale, top * this.scale, big, turn, hr, k);
+      const { degradation } = this.options;
+      if (degradation === undefined) copyPatch(pair.lr, left, top, patch, turn, lr, k);
+      else {
+        const random = new Random(seed, 'degradation', step, k);
+        lr.set(await this.degraded(degradation, pair.hr, left, top, turn, random), k * patch * patch * 3);
+      }
       if (this.options.noise !== undefined) {
         const data = hr.subarray(k * big * big * 3, (k + 1) * big * big * 3);
         const patchImage = { width: big, height: big, channels: 3, data };
@@ -78,6 +87,24 @@ export class PairLoader {
     const noises = new Float32Array(lr.length);
     noise.forEach((data, k) => noises.set(data, k * data.length));
     return { lr, hr, noise: noises };
+  }
+
+  /** The LR patch that `degradation` makes of the HR picture, as if cut from the LR of the whole picture. */
+  private async degraded(
+    degradation: Degradation,
+    hr: Pixels,
+    left: number,
+    top: number,
+    turn: Symmetry,
+    random: Random,
+  ): Promise<Float32Array> {
+    const { patch } = this.options;
+    const { margin } = degradation;
+    const side = (patch + 2 * margin) * this.scale;
+    const window: Image = { width: side, height: side, channels: 3, data: new Float32Array(side * side * 3) };
+    const [x, y] = [left - margin, top - margin].map((v) => v * this.scale);
+    copyPatch(hr, x, y, side, turn, window.data, 0);
+    return cropImage(await degradation.lrOf(window, random), margin, margin, patch, patch).data;
   }
 
   /** Index of the pair that sample number `sample` (0-based, over the whole run) is cut from. */
@@ -120,7 +147,10 @@ interface Symmetry {
   readonly transpose: boolean;
 }
 
-/** Writes the `side` x `side` patch at (`left`, `top`), turned by `turn`, as image `k` of a float batch. */
+/**
+ * Writes the `side` x `side` patch at (`left`, `top`), turned by `turn`, as image `k` of a float batch. Beyond its edges
+ * the picture is its mirror image.
+ */
 function copyPatch(
   from: Pixels,
   left: number,
@@ -134,8 +164,8 @@ function copyPatch(
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
       const [u, v] = transpose ? [y, x] : [x, y];
-      const sx = left + (flipX ? side - 1 - u : u);
-      const sy = top + (flipY ? side - 1 - v : v);
+      const sx = mirror(left + (flipX ? side - 1 - u : u), from.width);
+      const sy = mirror(top + (flipY ? side - 1 - v : v), from.height);
       const at = (sy * from.width + sx) * 3;
       batch[out++] = from.data[at] / 255;
       batch[out++] = from.data[at + 1] / 255;

@@ -30,3 +30,11 @@ export function cropImage(image: Image, left: number, top: number, width: number
   }
   return out;
 }
+
+/** Index into a row of `n` pixels continued by reflection about its outer edges (… 1 0 | 0 1 … n-1 | n-1 n-2 …). */
+export function mirror(i: number, n: number): number {
+  if (i >= 0 && i < n) return i;
+  const period = 2 * n;
+  const j = ((i % period) + period) % period;
+  return j < n ? j : period - 1 - j;
+}

@@ -1,4 +1,4 @@
-import type { Image } from './image';
+import { mirror, type Image } from './image';
 import { toUint8 } from './quantise';
 import { InputError } from '../util/errors';
 
@@ -86,6 +86,13 @@ export interface AxisWeights {
   readonly weight: Float64Array;
 }
 
+/** A picture through one set of weights along its rows and another along its columns, in float64 between the two. */
+export function applyAxes(image: Image, columns: AxisWeights, rows: AxisWeights): Image {
+  const planes = { ...image, data: new Float64Array(image.data) };
+  const { width, height, channels, data } = resizeColumns(resizeRows(planes, rows), columns);
+  return { width, height, channels, data: new Float32Array(data) };
+}
+
 /**
  * Weights of the antialiased cubic from `n` inputs to `m` outputs at scale s. In MATLAB's 1-based coordinates the
  * output x looks at u = x/s + (1 - 1/s)/2, through a kernel of width 4 (or 4/s when s < 1).
@@ -121,9 +128,7 @@ function cubic(x: number): number {
 
 /** Position `j` (0-based, may lie outside) folded into 0 … n-1. */
 function fold(j: number, n: number, border: ResizeBorder): number {
-  if (border === 'replicate') return Math.min(Math.max(j, 0), n - 1);
-  const p = ((j % (2 * n)) + 2 * n) % (2 * n);
-  return p < n ? p : 2 * n - 1 - p;
+  return border === 'replicate' ? Math.min(Math.max(j, 0), n - 1) : mirror(j, n);
 }
 
 /** Cuts the first and last taps that are zero for every output: two of eighteen at scale 1/4. */
