@@ -20,11 +20,11 @@ interface RuleEntry {
   readonly base?: number;
 }
 
-/** The state dict that an alignment golden's `params` metadata describes; entries without a rule are left out. */
-export function closedFormState(file: string): StateDict {
+/** The state dict that an alignment golden's metadata `key` describes; entries without a rule are left out. */
+export function closedFormState(file: string, key = 'params'): StateDict {
   const { metadata } = readSafetensors(shared('goldens', 'alignment', file));
   const state: StateDict = new Map();
-  for (const { name, shape, k, amp, base = 0 } of JSON.parse(metadata.params) as RuleEntry[]) {
+  for (const { name, shape, k, amp, base = 0 } of JSON.parse(metadata[key]) as RuleEntry[]) {
     if (amp === null) continue;
     const size = shape.reduce((a, b) => a * b, 1);
     state.set(name, {

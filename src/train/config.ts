@@ -1,5 +1,7 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
+import { alignmentLossSchema } from '../baselines/alignment-loss';
+import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { mimicSchema } from '../mimic/config';
 import { parseWith } from '../util/schema';
@@ -50,6 +52,10 @@ const dataSchema = z.discriminatedUnion('kind', [
 const processSchema = z.discriminatedUnion('name', [
   /** The real pair as it is. */
   z.strictObject({ name: z.literal('l1') }),
+  /** The HR warped to the SR output by optical flow. */
+  z.strictObject({ name: z.literal('alignment-loss'), options: alignmentLossSchema.prefault({}) }),
+  /** The LR made from the HR. */
+  z.strictObject({ name: z.literal('synthetic'), options: syntheticSchema.prefault({}) }),
   /** "Ours": the mimicking module beside the SR network. */
   z.strictObject({ name: z.literal('mimic'), options: mimicSchema.prefault({}) }),
 ]);
@@ -65,7 +71,12 @@ const trainingSchema = z.strictObject({
   recipe: recipeSchema.prefault({}),
 });
 
-export const PROCESS_NAMES = ['l1', 'mimic'] as const satisfies readonly ProcessConfig['name'][];
+export const PROCESS_NAMES = [
+  'l1',
+  'alignment-loss',
+  'synthetic',
+  'mimic',
+] as const satisfies readonly ProcessConfig['name'][];
 
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */
 export type Recipe = z.infer<typeof recipeSchema>;
@@ -80,6 +91,11 @@ export type TrainingSettings = z.input<typeof trainingSchema>;
  */
 export function trainingConfig(settings: unknown, source = 'training config'): TrainingConfig {
   return parseWith<TrainingConfig>(trainingSchema, settings, source);
+}
+
+/** A complete, checked configuration of a training process; errors as `trainingConfig`. */
+export function processConfig(settings: unknown): ProcessConfig {
+  return parseWith<ProcessConfig>(processSchema, settings, 'process');
 }
 
 export function recipe(settings: unknown = {}): Recipe {

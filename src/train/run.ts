@@ -10,8 +10,6 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { l1Process } from '../baselines/l1';
-import { createMimicProcess } from '../mimic/process';
 import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
 import { PairLoader } from '../data/loader';
 import { folderPairs, type PairSet } from '../data/pairs';
@@ -24,14 +22,8 @@ import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
 import { loadCheckpoint, saveCheckpoint, saveWeights } from './checkpoint';
-import {
-  trainingConfig,
-  type DataConfig,
-  type ProcessConfig,
-  type TrainingConfig,
-  type TrainingSettings,
-} from './config';
-import type { TrainingProcess } from '../losses/training-process';
+import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
+import { createProcess } from './processes';
 import { Trainer, type StepReport } from './trainer';
 
 export interface RunOptions {
@@ -76,8 +68,8 @@ export async function train(
       `recipe: 'patch' is ${patch}: ${config.network.name} with ${process.name} needs at least ${least} pixels a side`,
     );
   }
-  const noise = process.noise === undefined ? {} : { noise: process.noise };
-  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, ...noise });
+  const { noise, degradation } = process;
+  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, noise, degradation });
   const trainer = new Trainer(network, process, loader, config.recipe);
   const files = runFiles(folder);
   try {
@@ -158,19 +150,6 @@ export function openPairs(data: DataConfig): PairSet {
       return cameraPairs(folderPhotos(folderOf(data.photos)), data.preset, data.seed);
     case 'scenes':
       return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed);
-  }
-}
-
-/** The training process that a configuration names, with what it needs. */
-function createProcess(config: ProcessConfig, seed: number): TrainingProcess {
-  switch (config.name) {
-    case 'l1':
-      return l1Process();
-    case 'mimic':
-      if (config.options.phase === 'frozen') {
-        throw new InputError("process.options: phase 'frozen' needs a module that was trained before");
-      }
-      return createMimicProcess(config.options, seed);
   }
 }
 
