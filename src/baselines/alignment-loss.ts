@@ -13,7 +13,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import type { FlowEstimator } from '../flow/estimator';
-import { FLOW_NAMES, loadFlowEstimator } from '../flow/estimators';
+import { FLOW_NAMES, flowAtHand, loadFlowEstimator } from '../flow/estimators';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
 import type { LossTerms, PairBatch, TrainingProcess } from '../losses/training-process';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
@@ -43,6 +43,12 @@ export const alignmentLossSchema = z.strictObject({
 
 /** A complete configuration. What a user leaves out takes the official code's value. */
 export type AlignmentLossConfig = z.infer<typeof alignmentLossSchema>;
+export type AlignmentLossSettings = z.input<typeof alignmentLossSchema>;
+
+/** All slips corrected, with the best flow that this machine has weights for, by name. */
+export function alignmentLossCorrected(): AlignmentLossSettings {
+  return { flow: flowAtHand(), corrections: { grid: true, warp: true, mean: true } };
+}
 
 /**
  * @param flow as `config.flow` names it; it stays the caller's

@@ -1,9 +1,9 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
-import { alignmentLossSchema } from '../baselines/alignment-loss';
+import { alignmentLossCorrected, alignmentLossSchema } from '../baselines/alignment-loss';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
-import { mimicSchema } from '../mimic/config';
+import { mimicCorrected, mimicSchema } from '../mimic/config';
 import { parseWith } from '../util/schema';
 
 const count = z.int().min(1);
@@ -77,6 +77,12 @@ export const PROCESS_NAMES = [
   'synthetic',
   'mimic',
 ] as const satisfies readonly ProcessConfig['name'][];
+
+/** The processes whose official code has slips, with all of them corrected; options depend on the weights at hand. */
+export const CORRECTED = {
+  mimic: () => ({ name: 'mimic', options: mimicCorrected() }),
+  'alignment-loss': () => ({ name: 'alignment-loss', options: alignmentLossCorrected() }),
+} as const satisfies Record<string, () => TrainingSettings['process']>;
 
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */
 export type Recipe = z.infer<typeof recipeSchema>;

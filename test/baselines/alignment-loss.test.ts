@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   alignedHr,
+  alignmentLossCorrected,
   alignmentLossProcess,
   alignmentLossSchema,
   createAlignmentLossProcess,
@@ -250,6 +251,12 @@ describe('A configuration of the alignment loss', () => {
       name: 'alignment-loss',
       options: { flow: 'pwc-net-rgb', gcm: 'none', corrections: { grid: false, warp: false, mean: false } },
     });
+  });
+
+  it('corrects everything at once', () => {
+    const { flow, corrections } = config(alignmentLossCorrected());
+    expect(corrections).toEqual({ grid: true, warp: true, mean: true });
+    expect(['pwc-net-bgr', 'small']).toContain(flow);
   });
 
   it.each([
