@@ -16,24 +16,24 @@ export interface PatchError {
 }
 
 /**
- * The end-point error |estimate - truth| of each patch, a mean over the pixels whose true place lies inside the second
- * patch. Patches of which less than a tenth is still there are left out.
+ * The end-point error |estimate - truth| of each patch, a mean over the visible pixels. Patches of which less than a tenth is still there are left out.
  */
-export function endPointErrors(estimator: FlowEstimator, { first, second, flow }: FlowBatch): PatchError[] {
+export function endPointErrors(
+  estimator: FlowEstimator,
+  { first, second, flow, visible }: FlowBatch,
+): PatchError[] {
   const [b, h, w] = flow.shape;
   const estimate = tf.tidy(() => estimator.estimate(first, second).dataSync());
-  const truth = flow.dataSync();
+  const [truth, counts] = [flow.dataSync(), visible.dataSync()];
   const errors: PatchError[] = [];
   for (let k = 0, i = 0; k < b; k++) {
     let [count, length, error] = [0, 0, 0];
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++, i += 2) {
-        const [u, v] = [truth[i], truth[i + 1]];
-        if (x + u < 0 || y + v < 0 || x + u > w - 1 || y + v > h - 1) continue;
-        count++;
-        length += Math.hypot(u, v);
-        error += Math.hypot(estimate[i] - u, estimate[i + 1] - v);
-      }
+    for (const end = i + h * w; i < end; i++) {
+      if (counts[i] === 0) continue;
+      const [u, v] = [truth[2 * i], truth[2 * i + 1]];
+      count++;
+      length += Math.hypot(u, v);
+      error += Math.hypot(estimate[2 * i] - u, estimate[2 * i + 1] - v);
     }
     if (count >= (h * w) / 10) errors.push({ flow: length / count, error: error / count });
   }

@@ -32,6 +32,8 @@ export interface FlowBatch {
   readonly second: tf.Tensor4D;
   /** [B, side, side, 2] */
   readonly flow: tf.Tensor4D;
+  /** [B, side, side]: 1 where what `first` shows is still within `second`, else 0. */
+  readonly visible: tf.Tensor3D;
 }
 
 /** One shot: photograph `index` through a camera drawn from the preset; which one depends on `path` alone. */
@@ -76,6 +78,7 @@ export function cutPatches(shots: readonly Shot[], random: Random, options: Patc
   const first = new Float32Array(batch * pixels * 3);
   const second = new Float32Array(batch * pixels * 3);
   const flow = new Float32Array(batch * pixels * 2);
+  const visible = new Float32Array(batch * pixels);
   for (let k = 0; k < batch; k++) {
     const shot = random.pick(shots);
     const [dx, dy] = drawShift(random, options);
@@ -96,6 +99,8 @@ export function cutPatches(shots: readonly Shot[], random: Random, options: Patc
         const alongY = signY * (shot.flow[2 * from + 1] - dy);
         flow[2 * i] = transpose ? alongY : alongX;
         flow[2 * i + 1] = transpose ? alongX : alongY;
+        const [toX, toY] = [x + flow[2 * i], y + flow[2 * i + 1]];
+        visible[i] = toX >= 0 && toY >= 0 && toX <= side - 1 && toY <= side - 1 ? 1 : 0;
       }
     }
   }
@@ -103,13 +108,14 @@ export function cutPatches(shots: readonly Shot[], random: Random, options: Patc
     first: tf.tensor4d(first, [batch, side, side, 3]),
     second: tf.tensor4d(second, [batch, side, side, 3]),
     flow: tf.tensor4d(flow, [batch, side, side, 2]),
+    visible: tf.tensor3d(visible, [batch, side, side]),
   };
 }
 
-/** Whole pixels in any direction, all lengths up to the largest equally likely. */
+/** Whole pixels in any direction; short ones are likelier than long ones. */
 function drawShift(random: Random, { shift, unshifted }: PatchOptions): [number, number] {
   if (random.chance(unshifted)) return [0, 0];
-  const length = random.uniform(0, shift);
+  const length = shift * random.uniform() ** 1.5;
   const angle = random.uniform(0, 2 * Math.PI);
   return [Math.round(length * Math.cos(angle)), Math.round(length * Math.sin(angle))];
 }

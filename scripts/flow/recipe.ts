@@ -34,7 +34,9 @@ export const RECIPE = {
   ],
   /** Largest shift by cutting patches apart, pixels, and the share of patches without. */
   shift: 8,
-  unshifted: 0.35,
+  unshifted: 0.4,
+  /** Weight of pixels whose content has left the second patch: there the flow can only be continued. */
+  hidden: 0.1,
   /** Weight of each update's error, as a share of the next one's. */
   discount: 0.6,
   /** Learning rate: linear over the first iterations, then cosine. */

@@ -114,14 +114,15 @@ async function update(
   network: SmallFlow,
   parameters: ReturnType<SmallFlow['trainable']>,
   optimiser: Adam,
-  { first, second, flow }: FlowBatch,
+  { first, second, flow, visible }: FlowBatch,
   rate: number,
   step: number,
 ): Promise<number> {
   let last: tf.Scalar | undefined;
   const { value, grads } = tf.variableGrads(
     () => {
-      const errors = network.flows(first, second).map((found) => meanDistance(found, flow));
+      const weights = tf.add<tf.Tensor3D>(tf.mul(visible, 1 - RECIPE.hidden), RECIPE.hidden);
+      const errors = network.flows(first, second).map((found) => meanDistance(found, flow, weights));
       last = tf.keep(tf.clone(errors[errors.length - 1]));
       return tf.addN(
         errors.map((e, i) => tf.mul(e, RECIPE.discount ** (errors.length - 1 - i))),
@@ -142,9 +143,10 @@ async function update(
   }
 }
 
-/** Mean |a - b|, its slope kept finite at 0 by a hundredth of a pixel. */
-function meanDistance(a: tf.Tensor4D, b: tf.Tensor4D): tf.Scalar {
-  return tf.mean(tf.sqrt(tf.add(tf.sum(tf.squaredDifference(a, b), 3), 1e-4)));
+/** Weighted mean of |a - b|, its slope kept finite at 0 by a hundredth of a pixel. */
+function meanDistance(a: tf.Tensor4D, b: tf.Tensor4D, weights: tf.Tensor3D): tf.Scalar {
+  const distance = tf.sqrt(tf.add(tf.sum(tf.squaredDifference(a, b), 3), 1e-4));
+  return tf.div(tf.sum(tf.mul(distance, weights)), tf.sum(weights));
 }
 
 function rateOf(step: number, iterations: number): number {
