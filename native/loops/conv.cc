@@ -60,8 +60,7 @@ struct OutputRow {
   const Conv& g;
   const Strips& strips;
   int64_t top;                 // strip of the row's first tap
-  const float* packed;         // [kh, kw, c, width]
-  int64_t width;
+  const float* packed;         // panels of [kh, kw, c] rows
   const float* bias;
   Act act;
   float slope;
@@ -86,8 +85,8 @@ struct OutputRow {
       if (strip == nullptr) continue;
       for (int64_t piece = 0; piece < pieces; ++piece) {
         const float* a = strip + (m * g.stride_w + piece * g.dilation_w) * g.c;
-        const float* b = packed + (ky * g.kw + piece) * g.c * width + first * V;
-        tile<MR, NR>(depth, a, g.stride_w * g.c, 1, b, width, acc);
+        const float* b = packed + (first * g.kh * g.kw + (ky * g.kw + piece) * NR) * g.c * V;
+        tile<MR, NR>(depth, a, g.stride_w * g.c, 1, b, NR * V, acc);
       }
     }
     const int64_t room = g.n - first * V;
@@ -157,15 +156,15 @@ int64_t conv_scratch(const Conv& g, int64_t out_w) {
 
 void conv(const Conv& g, Map x, const float* packed, const float* bias, Act act, float slope, OutMap y, int64_t begin,
           int64_t end, float* scratch) {
-  const int64_t pixels = strip_pixels(g, y.w), width = round_up(g.n, V), together = rows_together(g, y.w);
+  const int64_t pixels = strip_pixels(g, y.w), together = rows_together(g, y.w);
   Strips strips;
   for (int64_t index = begin; index < end;) {
     const int64_t b = index / y.h, oy = index % y.h, rows = rows_from(index, end, y.h, together);
     fill_strips(g, x, b, oy, rows, pixels, scratch, strips);
     for (int64_t r = 0; r < rows; ++r) {
       float* out = y.data + b * y.batch_stride + (oy + r) * y.row_stride;
-      OutputRow row{g, strips, r * g.stride_h, packed, width, bias, act, slope, out, y.pixel_stride};
-      column_panels(width / V, y.w, row);
+      OutputRow row{g, strips, r * g.stride_h, packed, bias, act, slope, out, y.pixel_stride};
+      column_panels((g.n + V - 1) / V, y.w, row);
     }
     index += rows;
   }

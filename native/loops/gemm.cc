@@ -7,10 +7,14 @@
 namespace mimicsr::loops::LOOPS_SET {
 
 void pack(const float* w, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n, float* packed) {
-  const int64_t width = round_up(n, V);
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) packed[i * width + j] = w[i * k_stride + j * n_stride];
-    for (int64_t j = n; j < width; ++j) packed[i * width + j] = 0;
+  const int64_t vectors = (n + V - 1) / V;
+  for (int64_t first = 0, size; first < vectors; first += size) {
+    size = panel_size(vectors, first);
+    const int64_t begin = first * V, width = size * V, inside = n - begin < width ? n - begin : width;
+    for (int64_t i = 0; i < k; ++i, packed += width) {
+      for (int64_t j = 0; j < inside; ++j) packed[j] = w[i * k_stride + (begin + j) * n_stride];
+      for (int64_t j = inside; j < width; ++j) packed[j] = 0;
+    }
   }
 }
 
@@ -20,7 +24,7 @@ struct Linear {
   Rows x;
   int64_t depth;
   const float* packed;
-  int64_t width, n;
+  int64_t n;
   const float* bias;
   Act act;
   float slope;
@@ -34,7 +38,7 @@ struct Linear {
       const vec start = bias != nullptr ? load(bias + (first + j) * V) : vec{};
       for (int i = 0; i < MR; ++i) acc[i][j] = start;
     }
-    tile<MR, NR>(depth, x.data + m * x.stride, x.stride, 1, packed + first * V, width, acc);
+    tile<MR, NR>(depth, x.data + m * x.stride, x.stride, 1, packed + first * V * depth, NR * V, acc);
     if (act != Act::kNone) {
       for (int i = 0; i < MR; ++i) {
         for (int j = 0; j < NR; ++j) acc[i][j] = activate(acc[i][j], act, slope);
@@ -57,9 +61,8 @@ struct Linear {
 
 void linear(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act, float slope,
             OutRows y) {
-  const int64_t width = round_up(n, V);
-  Linear body{x, k, packed, width, n, bias, act, slope, y};
-  column_panels(width / V, rows, body);
+  Linear body{x, k, packed, n, bias, act, slope, y};
+  column_panels((n + V - 1) / V, rows, body);
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_row,

@@ -46,13 +46,17 @@ LOOPS_INLINE void row_tiles(int64_t rows, Body& body) {
   for (; m < rows; ++m) body.template run<1, NR>(m);
 }
 
-// Cuts n vectors into panels of at most kMaxVectors, as even as can be, and calls body.panel(first, NR).
+// Size of the panel that begins at vector `first`: at most kMaxVectors, and all as even as can be.
+LOOPS_INLINE int64_t panel_size(int64_t vectors, int64_t first) {
+  const int64_t left = vectors - first, parts = (left + kMaxVectors - 1) / kMaxVectors;
+  return (left + parts - 1) / parts;
+}
+
+// Runs `body` for every panel of columns and every row tile: body.first is the panel's first vector.
 template <class Body>
 LOOPS_INLINE void column_panels(int64_t vectors, int64_t rows, Body& body) {
-  const int64_t parts = (vectors + kMaxVectors - 1) / kMaxVectors;
-  int64_t first = 0;
-  for (int64_t p = 0; p < parts; ++p) {
-    const int64_t size = (vectors - first + parts - p - 1) / (parts - p);
+  for (int64_t first = 0, size; first < vectors; first += size) {
+    size = panel_size(vectors, first);
     body.first = first;
     switch (size) {
       case 1:
@@ -70,7 +74,6 @@ LOOPS_INLINE void column_panels(int64_t vectors, int64_t rows, Body& body) {
         break;
 #endif
     }
-    first += size;
   }
 }
 

@@ -62,7 +62,8 @@ struct Loops {
   void (*gelu)(const float* x, float* y, int64_t n);
   void (*gelu_grad)(const float* dy, const float* x, float* dx, int64_t n);
 
-  // --- products (gemm.cc). `packed` is [k, round_up(n, lanes)], zeros behind column n.
+  // --- products (gemm.cc). `packed` holds [k, n] as panels of a few vectors of columns, one after the other, with zeros
+  // behind column n: k * round_up(n, lanes) floats.
   void (*pack)(const float* w, int64_t k_stride, int64_t n_stride, int64_t k, int64_t n, float* packed);
   // y[m, :n] = act(x[m, :k] packed + bias); bias is round_up(n, lanes) long, or null.
   void (*linear)(Rows x, int64_t rows, int64_t k, const float* packed, int64_t n, const float* bias, Act act,
@@ -104,7 +105,7 @@ struct Loops {
 
   // --- dense convolution (conv.cc), for output rows [begin, end) of batch * rows; `scratch` holds conv_scratch floats
   int64_t (*conv_scratch)(const Conv& g, int64_t out_w);
-  // packed is [kh, kw, c, round_up(n, lanes)], zeros behind column n; bias round_up(n, lanes) long, or null
+  // packed is [kh kw c, n] as `pack` leaves it; bias round_up(n, lanes) long, or null
   void (*conv)(const Conv& g, Map x, const float* packed, const float* bias, Act act, float slope, OutMap y,
                int64_t begin, int64_t end, float* scratch);
   // dw [kh, kw, c, round_up(n, lanes)] +=
