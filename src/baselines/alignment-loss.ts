@@ -15,7 +15,12 @@ import { z } from 'zod';
 import type { FlowEstimator } from '../flow/estimator';
 import { FLOW_NAMES, flowAtHand, loadFlowEstimator } from '../flow/estimators';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
-import type { LossTerms, PairBatch, TrainingProcess } from '../losses/training-process';
+import {
+  networkValues,
+  type LossTerms,
+  type PairBatch,
+  type TrainingProcess,
+} from '../losses/training-process';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient } from '../ops/no-gradient';
 import { resize, type ResizeOptions } from '../ops/resize';
@@ -65,6 +70,10 @@ export function alignmentLossProcess(
   const over = config.corrections.mean ? 'valid' : 'all';
   return {
     name: 'alignment-loss',
+    adds: {
+      frozen: networkValues(flow),
+      ...(gcm === undefined ? {} : { trained: { 'colour mapping': gcm.valueCount() } }),
+    },
     ...(gcm === undefined ? {} : { helper: gcm, minimumPatch: GCM_MINIMUM_SIDE }),
     losses(sr, batch): LossTerms {
       const h = shrunk(batch, config);

@@ -5,6 +5,7 @@ import type { TrainingProcess } from '../losses/training-process';
 export function l1Process(): TrainingProcess {
   return {
     name: 'l1',
+    adds: {},
     losses: (sr, { lr, hr }) => ({ l1: { value: meanAbsoluteError(sr.forward(lr), hr), weight: 1 } }),
   };
 }

@@ -17,7 +17,10 @@ export interface PhotoSource {
   readonly description: string;
   readonly size: number;
   load(index: number): Promise<{ readonly name: string; readonly image: Image }>;
+  /** What the pictures are read from. */
   readonly files: readonly string[];
+  /** What drawn pictures are drawn with. */
+  readonly seed?: number;
 }
 
 /** Every picture of a folder. */
@@ -45,6 +48,7 @@ export function scenePhotos(count: number, seed: number): PhotoSource {
     description: `${count} drawn scenes`,
     size: count,
     files: [],
+    seed,
     load: (index) => Promise.resolve({ name: `scene-${index}`, image: drawScene(`${seed}/${index}`, 480, 320) }),
   };
 }
@@ -64,6 +68,6 @@ export function cameraPairs(photos: PhotoSource, preset: CameraPresetName, seed:
       const shot = await photograph(image, camera, new Random(seed, 'shot', index));
       return { name, lr: pixelsOf(shot.lr), hr: pixelsOf(shot.hr) };
     },
-    fingerprint: () => fingerprintOf(photos.files, photos.description, preset, seed),
+    fingerprint: () => fingerprintOf(photos.files, photos.description, photos.seed, preset, seed),
   };
 }

@@ -2,8 +2,10 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Degradation } from '../data/degradation';
 import type { NoiseMode } from '../data/noise-image';
-import type { Module } from '../nn/module';
+import type { PairSet } from '../data/pairs';
+import { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
+import type { ProgressFactory } from '../util/progress';
 
 /** A batch of aligned-in-size, not in content, patches: RGB in [0,1]. */
 export interface PairBatch {
@@ -20,10 +22,16 @@ export type LossTerms = Record<string, { readonly value: tf.Scalar; readonly wei
 
 export interface TrainingProcess {
   readonly name: string;
+  /** What it brings beside the SR network: written into run records, and a row of cost tables. */
+  readonly adds: Additions;
+  /** Trainings that come before the SR network's, and the pairs that they make for it. */
+  readonly preparation?: Preparation;
   /** Trained beside the SR network with an optimiser of its own, dropped at inference. */
   readonly helper?: Module;
   /** How the helper's learning rate moves: along the SR network's cosine (default), or not at all. */
   readonly helperSchedule?: 'cosine' | 'constant';
+  /** The helper's learning rate as a multiple of the SR network's. Default 1. */
+  readonly helperRate?: number;
   /** False where only the helper is trained and `losses` leaves the SR network alone. Default true. */
   readonly trainsNetwork?: boolean;
   /** Noise images that the loader makes for every batch. Absent: none. */
@@ -34,6 +42,62 @@ export interface TrainingProcess {
   readonly minimumPatch?: number;
   /** Loss terms of one batch; runs on the tape. @param step 1-based iteration */
   losses(sr: SrNetwork, batch: PairBatch, step: number): LossTerms;
-  /** Frees the frozen networks that the process loaded; the helper is freed by whoever trains it. */
+  /** Frees the networks that the process holds; the helper is freed by whoever trains it. */
   dispose?(): void;
+}
+
+/** Networks that only the training needs, by name with their number of values. L1 adds nothing: `{}`. */
+export interface Additions {
+  /** Trained beside or before the SR network. */
+  readonly trained?: Readonly<Record<string, number>>;
+  /** Used as they are. */
+  readonly frozen?: Readonly<Record<string, number>>;
+}
+
+/** Number of values by name, of those parts of a process that are networks. */
+export function networkValues(
+  ...parts: readonly ({ readonly name: string } | undefined)[]
+): Record<string, number> {
+  const networks = parts.filter((p): p is Module & { readonly name: string } => p instanceof Module);
+  return Object.fromEntries(networks.map((p) => [p.name, p.valueCount()]));
+}
+
+export interface Preparation {
+  /** One after the other; each may use the modules of those before it. */
+  readonly stages: readonly Stage[];
+  /** Everything but data, seed and the stages' recipes that decides what comes out; JSON. */
+  readonly settings: unknown;
+  /**
+   * After the stages: the pairs on which the SR network trains. May be called again on the same folder, and then takes
+   * from there what still fits.
+   * @returns undefined where the signal stopped it
+   */
+  pairs(pairs: PairSet, folder: string, options: PreparationOptions): Promise<PairSet | undefined>;
+}
+
+export interface PreparationOptions {
+  readonly progress: ProgressFactory;
+  readonly signal?: AbortSignal;
+}
+
+/** One training before the SR network's. When it is done, its module holds the running mean of the weights. */
+export interface Stage {
+  readonly name: string;
+  readonly module: Module;
+  readonly recipe: StageRecipe;
+  /** Loss terms of one batch; runs on the tape. @param step 1-based iteration */
+  losses(batch: PairBatch, step: number): LossTerms;
+}
+
+export interface StageRecipe {
+  readonly iterations: number;
+  /** LR patch side, pixels. */
+  readonly patch: number;
+  readonly batch: number;
+  /** Adam's learning rate at the start; halved after each of these iterations. */
+  readonly rate: number;
+  readonly halvings: readonly number[];
+  readonly betas: readonly [number, number];
+  /** Decay of the running mean of the weights, an iteration. */
+  readonly averaging: number;
 }

@@ -10,7 +10,7 @@ import type { ColourTerm } from '../losses/colour-difference';
 import { loadColourTerm } from '../losses/colour-terms';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
-import type { LossTerms, TrainingProcess } from '../losses/training-process';
+import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
 import { degradationLoss, degradationTarget, mimic } from './step';
@@ -31,8 +31,10 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
   const flow = part('flow', config.flow, parts.flow, frozen);
   const colour = part('colour', config.colour, parts.colour, frozen);
   const noise = config.noise ? (config.corrections.noise ? 'repaired' : 'released') : undefined;
+  const own = { 'mimicking module': module.valueCount() };
   return {
     name: 'mimic',
+    adds: frozen ? { frozen: own } : { trained: own, frozen: networkValues(flow, colour) },
     ...(frozen
       ? {}
       : { helper: module, helperSchedule: config.corrections.schedule ? 'cosine' : 'constant' }),

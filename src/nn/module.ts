@@ -53,6 +53,11 @@ export abstract class Module {
     return this.trainable().reduce((sum, [, p]) => sum + p.size, 0);
   }
 
+  /** Number of values, trained or not. */
+  valueCount(): number {
+    return [...this.namedParameters()].reduce((sum, [, p]) => sum + p.size, 0);
+  }
+
   /** Makes all weights constants: for networks that only serve a loss. */
   freeze(): this {
     for (const [, parameter] of this.namedParameters()) parameter.freeze();

@@ -11,8 +11,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { StateDict } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { hasFused, runFused } from '../ops/fused';
-import { InputError } from '../util/errors';
 import { DivergedError } from './diverged';
+import { joinState, splitState } from './flat-state';
 
 export interface AdamOptions {
   readonly betas: readonly [number, number];
@@ -108,19 +108,8 @@ export class Adam {
 
   /** Moments by parameter, `m/<key>` and `v/<key>`, each flat in the engine's own layout. */
   async state(): Promise<StateDict> {
-    const state: StateDict = new Map();
-    for (const [name, moments] of [
-      ['m', this.m],
-      ['v', this.v],
-    ] as const) {
-      const flat = (await moments.data()) as Float32Array;
-      let at = 0;
-      this.parameters.forEach(([key], i) => {
-        state.set(`${name}/${key}`, { shape: [this.sizes[i]], data: flat.slice(at, at + this.sizes[i]) });
-        at += this.sizes[i];
-      });
-    }
-    return state;
+    const [m, v] = [(await this.m.data()) as Float32Array, (await this.v.data()) as Float32Array];
+    return new Map([...splitState(this.parameters, m, 'm/'), ...splitState(this.parameters, v, 'v/')]);
   }
 
   /**
@@ -128,24 +117,12 @@ export class Adam {
    * @throws InputError naming the first moment that is missing or misshapen
    */
   restore(state: StateDict, steps: number, source: string): void {
-    for (const [name, moments] of [
-      ['m', this.m],
-      ['v', this.v],
-    ] as const) {
-      const flat = new Float32Array(moments.size);
-      let at = 0;
-      this.parameters.forEach(([key], i) => {
-        const part = state.get(`${name}/${key}`);
-        if (part?.data.length !== this.sizes[i]) {
-          throw new InputError(
-            `${source}: optimiser state ${name}/${key} has ${part?.data.length ?? 'no'} values, expected ${this.sizes[i]}`,
-          );
-        }
-        flat.set(part.data, at);
-        at += this.sizes[i];
-      });
-      tf.tidy(() => moments.assign(tf.tensor1d(flat)));
-    }
+    const m = joinState(this.parameters, state, source, 'm/');
+    const v = joinState(this.parameters, state, source, 'v/');
+    tf.tidy(() => {
+      this.m.assign(tf.tensor1d(m));
+      this.v.assign(tf.tensor1d(v));
+    });
     this.steps = steps;
   }
 

@@ -1,7 +1,7 @@
 /**
  * Checkpoints: everything that a training needs to go on as if it had never stopped, in one safetensors file
- * (`<part>/<key>` weights, `<part>.adam/m/<key>` and `/v/` moments; the iteration in the metadata). Randomness is a
- * function of seed and iteration, so no generator state is stored.
+ * (`<part>/<key>` weights, `<part>.adam/m/<key>` and `/v/` moments, `<part>.mean/<key>` running means of weights; the
+ * iteration in the metadata). Randomness is a function of seed and iteration, so no generator state is stored.
  */
 import type { Module, StateDict } from '../nn/module';
 import { InputError } from '../util/errors';
@@ -19,9 +19,10 @@ const FORMAT = 'mimicsr-checkpoint-1';
 /** Writes the state after iteration `step`, atomically. */
 export async function saveCheckpoint(path: string, trainer: Trained, step: number): Promise<void> {
   const tensors = new Map<string, StoredTensor>();
-  for (const { name, module, optimiser } of trainer.parts()) {
+  for (const { name, module, optimiser, average } of trainer.parts()) {
     put(tensors, `${name}/`, await module.stateDict());
     put(tensors, `${name}.adam/`, await optimiser.state());
+    if (average !== undefined) put(tensors, `${name}.mean/`, await average.state());
   }
   writeSafetensors(path, tensors, { format: FORMAT, step: String(step) });
 }
@@ -49,9 +50,10 @@ export function loadCheckpoint(path: string, trainer: Trained): number {
     }
     return state;
   };
-  for (const { name, module, optimiser } of trainer.parts()) {
+  for (const { name, module, optimiser, average } of trainer.parts()) {
     module.loadStateDict(under(`${name}/`), path);
     optimiser.restore(under(`${name}.adam/`), step, path);
+    average?.restore(under(`${name}.mean/`), path);
   }
   return step;
 }

@@ -5,6 +5,7 @@
  *   log.jsonl                one line every `logEvery` iterations
  *   checkpoint.safetensors   the newest complete state; a run goes on from it
  *   weights.safetensors      the SR network at that state, PyTorch names
+ *   preparation/             where the process needs trainings before (`preparation.ts`)
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
@@ -18,19 +19,23 @@ import { startEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { InputError } from '../util/errors';
-import { silentProgress, type ProgressFactory } from '../util/progress';
+import type { ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
-import { loadCheckpoint, saveCheckpoint, saveWeights } from './checkpoint';
+import { saveWeights } from './checkpoint';
 import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
+import { trainingLoop } from './loop';
+import { prepare } from './preparation';
 import { createProcess } from './processes';
-import { Trainer, type StepReport } from './trainer';
+import { processTrainer, type StepReport } from './trainer';
 
 export interface RunOptions {
   readonly progress?: ProgressFactory;
   /** Ends the run after the current iteration, with a checkpoint. */
   readonly signal?: AbortSignal;
-  /** Called after every iteration (live curves). */
+  /** Folder of preparations that other runs share. Default: the run's own. */
+  readonly preparations?: string;
+  /** Called after every iteration of the SR network (live curves). */
   readonly onStep?: (report: StepReport, network: SrNetwork) => void | Promise<void>;
 }
 
@@ -58,86 +63,96 @@ export async function train(
 ): Promise<FinishedRun> {
   const config = trainingConfig(settings);
   const engine = await startEngine();
+  const network = createNetwork(config.network.name, config.network.preset);
   const process = createProcess(config.process, config.recipe.seed);
-  const pairs = openPairs(config.data);
-  const network = createNetwork(config.network.name, config.network.preset).initialise(config.recipe.seed);
-  const { patch, batch, seed, iterations } = config.recipe;
-  const least = Math.max(network.minimumSize, process.minimumPatch ?? 1);
-  if (patch < least) {
-    throw new InputError(
-      `recipe: 'patch' is ${patch}: ${config.network.name} with ${process.name} needs at least ${least} pixels a side`,
-    );
-  }
-  const { noise, degradation } = process;
-  const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, noise, degradation });
-  const trainer = new Trainer(network, process, loader, config.recipe);
   const files = runFiles(folder);
   try {
-    let step = 0;
-    if (existsSync(files.config)) {
-      refuseOtherRun(files.config, config);
-      if (existsSync(files.checkpoint)) step = loadCheckpoint(files.checkpoint, trainer);
+    network.initialise(config.recipe.seed);
+    const { patch, batch, seed, iterations, checkpointEvery, logEvery } = config.recipe;
+    const least = Math.max(network.minimumSize, process.minimumPatch ?? 1);
+    if (patch < least) {
+      throw new InputError(
+        `recipe: 'patch' is ${patch}: ${config.network.name} with ${process.name} needs at least ${least} pixels a side`,
+      );
+    }
+    const raw = openPairs(config.data);
+    if (existsSync(files.config)) refuseOtherRun(files.config, config);
+    else if (existsSync(files.checkpoint)) {
+      throw new InputError(
+        `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
+      );
     } else {
-      const record = { ...config, engine, versions: versions(), data: config.data };
       const provenance = {
-        pairs: pairs.description,
-        pairsSha256: pairs.fingerprint(),
+        pairs: raw.description,
+        pairsSha256: raw.fingerprint(),
         parameters: network.parameterCount(),
+        adds: {
+          ...process.adds,
+          stages: process.preparation?.stages.map(({ name, recipe }) => ({ name, recipe })),
+        },
       };
-      writeFileAtomic(files.config, `${JSON.stringify({ ...record, provenance }, undefined, 2)}\n`);
+      const record = { ...config, engine, versions: versions(), provenance };
+      writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
     }
-    const log = new RunLog(files.log, step);
-    const save = async (): Promise<void> => {
-      await saveCheckpoint(files.checkpoint, trainer, step);
-      saveWeights(files.weights, await network.stateDict(), {
-        network: config.network.name,
-        preset: config.network.preset ?? '',
-        process: process.name,
-        step: String(step),
-      });
-      log.flush();
-    };
-    const started = Date.now();
-    const first = step;
-    const progress = (options.progress ?? silentProgress)(
-      `train ${config.network.name} ${process.name}`,
-      iterations,
-    );
-    progress.update(step, '');
+    const { progress, signal } = options;
+    const pairs =
+      process.preparation === undefined
+        ? raw
+        : await prepare(process.preparation, {
+            root: options.preparations ?? files.preparation,
+            process: process.name,
+            pairs: raw,
+            scale: network.scale,
+            recipe: config.recipe,
+            engine,
+            progress,
+            signal,
+          });
+    if (pairs === undefined) return { folder, config, step: 0, network, secondsPerStep: 0 };
+    const { noise, degradation } = process;
+    const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, noise, degradation });
+    const trainer = processTrainer(network, process, loader, config.recipe);
     try {
-      while (step < iterations && !options.signal?.aborted) {
-        const report = await trainer.step(step + 1);
-        step++;
-        if (step % config.recipe.logEvery === 0 || step === iterations)
-          log.add(report, (Date.now() - started) / 1000);
-        progress.update(step, lossText(report));
-        await options.onStep?.(report, network);
-        if (step % config.recipe.checkpointEvery === 0) await save();
-      }
+      const result = await trainingLoop(trainer, files, {
+        label: `train ${config.network.name} ${process.name}`,
+        iterations,
+        checkpointEvery,
+        logEvery,
+        progress,
+        signal,
+        onStep: (report) => options.onStep?.(report, network),
+        onSave: async (step) =>
+          saveWeights(files.weights, await network.stateDict(), {
+            network: config.network.name,
+            preset: config.network.preset ?? '',
+            process: process.name,
+            step: String(step),
+          }),
+      });
+      network.train(false);
+      return { folder, config, network, ...result };
     } finally {
-      progress.stop();
+      trainer.dispose();
     }
-    await save();
-    network.train(false);
-    const secondsPerStep = step > first ? (Date.now() - started) / 1000 / (step - first) : 0;
-    return { folder, config, step, network, secondsPerStep };
   } catch (error) {
     network.dispose();
     throw error;
   } finally {
-    trainer.dispose();
     process.helper?.dispose();
     process.dispose?.();
   }
 }
 
 /** The paths of a run's files. */
-export function runFiles(folder: string): Record<'config' | 'log' | 'checkpoint' | 'weights', string> {
+export function runFiles(
+  folder: string,
+): Record<'config' | 'log' | 'checkpoint' | 'weights' | 'preparation', string> {
   return {
     config: join(folder, 'config.json'),
     log: join(folder, 'log.jsonl'),
     checkpoint: join(folder, 'checkpoint.safetensors'),
     weights: join(folder, 'weights.safetensors'),
+    preparation: join(folder, 'preparation'),
   };
 }
 
@@ -195,34 +210,4 @@ function flat(value: unknown, prefix = ''): Record<string, unknown> {
     {},
     ...Object.entries(value).map(([k, v]) => flat(v, prefix === '' ? k : `${prefix}.${k}`)),
   ) as never;
-}
-
-function lossText({ loss, terms }: StepReport): string {
-  const names = Object.keys(terms);
-  const each = names.length > 1 ? ` (${names.map((n) => `${n} ${terms[n].toFixed(4)}`).join(', ')})` : '';
-  return `loss ${loss.toFixed(4)}${each}`;
-}
-
-/**
- * log.jsonl, rewritten as a whole with each checkpoint so that it never runs ahead of the state: after a kill the lines
- * behind the checkpoint are those of iterations that will be done again.
- */
-class RunLog {
-  private readonly lines: string[];
-
-  constructor(
-    private readonly path: string,
-    step: number,
-  ) {
-    const old = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
-    this.lines = old.filter((line) => (JSON.parse(line) as StepReport).step <= step);
-  }
-
-  add(report: StepReport, seconds: number): void {
-    this.lines.push(JSON.stringify({ ...report, seconds: Number(seconds.toFixed(3)) }));
-  }
-
-  flush(): void {
-    writeFileAtomic(this.path, this.lines.map((line) => `${line}\n`).join(''));
-  }
 }

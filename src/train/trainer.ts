@@ -1,18 +1,22 @@
 /**
- * The training loop: batch, losses of the process, gradients, clip and Adam for the SR network and (separately) for the
- * process's helper, as the official code does. One iteration leaves no tensor behind.
+ * One iteration of a training: batch, losses, gradients, and for each network in training its own clip and Adam, as the
+ * official code does. An iteration leaves no tensor behind.
+ *
+ * Two trainings are made of it: that of the SR network with the helper of its process, and the stages that a process
+ * may need before.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { PairLoader } from '../data/loader';
+import type { LossTerms, PairBatch, Stage, TrainingProcess } from '../losses/training-process';
 import { variableGradients } from '../nn/gradients';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
 import { Random } from '../util/random';
-import { Adam } from './adam';
+import { Adam, type AdamOptions } from './adam';
 import type { Recipe } from './config';
 import { DivergedError } from './diverged';
-import type { TrainingProcess } from '../losses/training-process';
-import { cosineRate } from './schedule';
+import { cosineRate, halvedRate } from './schedule';
+import { WeightAverage } from './weight-average';
 
 /** What one iteration reports. */
 export interface StepReport {
@@ -21,41 +25,62 @@ export interface StepReport {
   readonly loss: number;
   /** Each term before its weight. */
   readonly terms: Record<string, number>;
-  /** Learning rate of the SR network. */
+  /** Learning rate of the first network: the SR network's, where it trains. */
   readonly rate: number;
   /** Global gradient norm of each trained network before clipping. */
-  readonly gradientNorms: Readonly<Partial<Record<'sr' | 'helper', number>>>;
+  readonly gradientNorms: Readonly<Record<string, number>>;
 }
 
-interface Trained {
-  readonly name: 'sr' | 'helper';
+/** A network in training. */
+export interface Trainee {
+  /** In logs and checkpoints. */
+  readonly name: string;
   readonly module: Module;
+  readonly adam: AdamOptions;
+  /** Learning rate of the (1-based) iteration. */
+  rate(step: number): number;
+  /** Decay of the running mean of its weights. Absent: none is kept. */
+  readonly averaging?: number;
+}
+
+interface Trained extends Trainee {
   readonly parameters: ReturnType<Module['trainable']>;
   readonly optimiser: Adam;
+  readonly average?: WeightAverage;
+}
+
+/** What the loader's batches are. */
+export interface BatchShape {
+  /** LR patch side, pixels. */
+  readonly patch: number;
+  readonly batch: number;
+  readonly scale: number;
 }
 
 export class Trainer {
-  /** SR network (unless the process trains only its helper), then the helper where there is one. */
   private readonly trained: Trained[];
 
+  /** @param seed of what the networks draw in training */
   constructor(
-    readonly network: SrNetwork,
-    readonly process: TrainingProcess,
+    trainees: readonly Trainee[],
+    private readonly losses: (batch: PairBatch, step: number) => LossTerms,
     private readonly loader: PairLoader,
-    private readonly recipe: Recipe,
+    private readonly shape: BatchShape,
+    private readonly seed: number,
   ) {
-    const { betas, epsilon, clip } = recipe;
-    const modules: [Trained['name'], Module][] = [];
-    if (process.trainsNetwork ?? true) modules.push(['sr', network]);
-    if (process.helper !== undefined) modules.push(['helper', process.helper]);
-    this.trained = modules.map(([name, module]) => {
+    this.trained = trainees.map((trainee) => {
+      const { module, adam, averaging } = trainee;
       const parameters = module.trainable();
-      const optimiser = new Adam(parameters, { betas, epsilon, clip: clip ?? Infinity });
-      return { name, module, parameters, optimiser };
+      return {
+        ...trainee,
+        parameters,
+        optimiser: new Adam(parameters, adam),
+        ...(averaging === undefined ? {} : { average: new WeightAverage(module, averaging) }),
+      };
     });
   }
 
-  /** The networks and optimisers whose state a checkpoint holds, by name. */
+  /** The networks with their optimisers and running means, whose state a checkpoint holds. */
   parts(): readonly Trained[] {
     return this.trained;
   }
@@ -65,25 +90,23 @@ export class Trainer {
    * @throws DivergedError naming the term or network whose value is not finite; nothing is updated then
    */
   async step(step: number): Promise<StepReport> {
-    const { patch, batch: size, iterations } = this.recipe;
+    const { patch, batch: size, scale } = this.shape;
     const patches = await this.loader.batch(step);
-    const scale = this.network.scale;
     const batch = {
       lr: tf.tensor4d(patches.lr, [size, patch, patch, 3]),
       hr: tf.tensor4d(patches.hr, [size, patch * scale, patch * scale, 3]),
       ...(patches.noise === undefined ? {} : { noise: tf.tensor4d(patches.noise, [size, patch, patch, 3]) }),
     };
-    for (const { name, module } of this.trained) module.train(true, new Random(this.recipe.seed, name, step));
+    for (const { name, module } of this.trained) module.train(true, new Random(this.seed, name, step));
     let terms: Record<string, tf.Scalar> = {};
     const variables = this.trained.flatMap((t) => t.parameters.map(([, p]) => p.variable));
     const { value, grads } = variableGradients(() => {
-      const losses = this.process.losses(this.network, batch, step);
+      const losses = this.losses(batch, step);
       terms = Object.fromEntries(
         Object.entries(losses).map(([name, { value }]) => [name, tf.keep(tf.clone(value))]),
       );
       return tf.addN(Object.values(losses).map(({ value, weight }) => tf.mul(value, weight))) as tf.Scalar;
     }, variables);
-    const rate = cosineRate(step, iterations, this.recipe.rate, this.recipe.minimumRate);
     try {
       const loss = (await value.data())[0];
       const read: Record<string, number> = {};
@@ -94,20 +117,62 @@ export class Trainer {
           `iteration ${step}: loss term '${bad ?? 'sum'}' is ${bad ? read[bad] : loss}`,
         );
       }
-      const norms: Partial<Record<Trained['name'], number>> = {};
-      for (const { name, parameters, optimiser } of this.trained) {
-        const gradients = parameters.map(([, p]) => grads[p.variable.name]);
-        const constant = name === 'helper' && this.process.helperSchedule === 'constant';
-        norms[name] = await optimiser.step(gradients, constant ? this.recipe.rate : rate);
+      const norms: Record<string, number> = {};
+      for (const trained of this.trained) {
+        const gradients = trained.parameters.map(([, p]) => grads[p.variable.name]);
+        norms[trained.name] = await trained.optimiser.step(gradients, trained.rate(step));
+        trained.average?.update(step);
       }
-      return { step, loss, terms: read, rate, gradientNorms: norms };
+      return { step, loss, terms: read, rate: this.trained[0].rate(step), gradientNorms: norms };
     } finally {
       tf.dispose([batch, value, grads, terms]);
     }
   }
 
-  /** Frees the optimisers; the network stays. */
+  /** Frees optimisers and running means; the networks stay. */
   dispose(): void {
-    for (const t of this.trained) t.optimiser.dispose();
+    for (const { optimiser, average } of this.trained) {
+      optimiser.dispose();
+      average?.dispose();
+    }
   }
+}
+
+/** The SR network (unless the process trains only its helper), then the process's helper where there is one. */
+export function processTrainer(
+  network: SrNetwork,
+  process: TrainingProcess,
+  loader: PairLoader,
+  recipe: Recipe,
+): Trainer {
+  const { betas, epsilon, clip, iterations, rate, minimumRate, patch, batch, seed } = recipe;
+  const adam = { betas, epsilon, clip: clip ?? Infinity };
+  const cosine = (step: number): number => cosineRate(step, iterations, rate, minimumRate);
+  const trainees: Trainee[] = [];
+  if (process.trainsNetwork ?? true) trainees.push({ name: 'sr', module: network, adam, rate: cosine });
+  if (process.helper !== undefined) {
+    const { helperSchedule = 'cosine', helperRate = 1 } = process;
+    trainees.push({
+      name: 'helper',
+      module: process.helper,
+      adam,
+      rate: (step) => helperRate * (helperSchedule === 'constant' ? rate : cosine(step)),
+    });
+  }
+  const losses = (patches: PairBatch, step: number): LossTerms => process.losses(network, patches, step);
+  return new Trainer(trainees, losses, loader, { patch, batch, scale: network.scale }, seed);
+}
+
+/** A stage's module alone, with the running mean of its weights; Adam with PyTorch's epsilon and without a clip. */
+export function stageTrainer(stage: Stage, loader: PairLoader, scale: number, seed: number): Trainer {
+  const { rate, halvings, betas, averaging, patch, batch } = stage.recipe;
+  const trainee: Trainee = {
+    name: stage.name,
+    module: stage.module,
+    adam: { betas, epsilon: 1e-8, clip: Infinity },
+    rate: (step) => halvedRate(step, rate, halvings),
+    averaging,
+  };
+  const losses = (patches: PairBatch, step: number): LossTerms => stage.losses(patches, step);
+  return new Trainer([trainee], losses, loader, { patch, batch, scale }, seed);
 }

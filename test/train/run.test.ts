@@ -11,7 +11,7 @@ import { recipe, trainingConfig, type TrainingSettings } from '../../src/train/c
 import { DivergedError } from '../../src/train/diverged';
 import { bicubicUpscaler, evaluate, networkUpscaler } from '../../src/train/evaluate';
 import { readRunConfig, runFiles, train } from '../../src/train/run';
-import { Trainer, type StepReport } from '../../src/train/trainer';
+import { processTrainer, type StepReport } from '../../src/train/trainer';
 import { InputError } from '../../src/util/errors';
 import { readSafetensors } from '../../src/weights/safetensors';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
@@ -114,7 +114,7 @@ describe(`training on ${TEST_ENGINE}`, () => {
 
   it('lowers the loss and keeps the number of tensors', async () => {
     const net = new SeeMoRe().initialise(1);
-    const trainer = new Trainer(net, l1Process(), loader(), l1);
+    const trainer = processTrainer(net, l1Process(), loader(), l1);
     const losses: number[] = [];
     await trainer.step(1);
     await leavesNoTensors(async () => {
@@ -129,10 +129,11 @@ describe(`training on ${TEST_ENGINE}`, () => {
   it('stops at a loss that is not finite, names the term, and leaves the weights as they were', async () => {
     const net = new SeeMoRe().initialise(1);
     const before = await net.stateDict();
-    const trainer = new Trainer(
+    const trainer = processTrainer(
       net,
       {
         name: 'bad',
+        adds: {},
         losses: (sr, { lr }) => ({
           broken: { value: tf.log(tf.neg(tf.sum<tf.Scalar>(tf.abs(sr.forward(lr))))), weight: 1 },
         }),

@@ -1,0 +1,98 @@
+/**
+ * What a process needs done before the SR network trains (`Preparation`): its stages, each a training of its own, and
+ * then the pairs for the SR network. One folder holds it all, named by everything that decides the result:
+ *
+ *   <root>/<key>/preparation.json   what the key stands for, and where it ran
+ *   <root>/<key>/<stage>/           checkpoint and log; when it is done weights.safetensors, the running means
+ *   <root>/<key>/pairs/             the process's own
+ *
+ * Other data, another seed or another recipe is another folder, so that nothing is taken up that does not fit. Runs that
+ * differ in the SR network alone can share a root.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { PairLoader } from '../data/loader';
+import type { PairSet } from '../data/pairs';
+import type { RunningEngine } from '../engine/engines';
+import type { Preparation, Stage } from '../losses/training-process';
+import { silentProgress, type ProgressFactory } from '../util/progress';
+import { versions } from '../util/versions';
+import { writeFileAtomic } from '../util/write-file';
+import { readWeights } from '../weights/load';
+import { saveWeights } from './checkpoint';
+import type { Recipe } from './config';
+import { trainingLoop } from './loop';
+import { stageTrainer } from './trainer';
+
+export interface PreparationRun {
+  readonly root: string;
+  /** Name of the process. */
+  readonly process: string;
+  readonly pairs: PairSet;
+  readonly scale: number;
+  readonly recipe: Pick<Recipe, 'seed' | 'checkpointEvery' | 'logEvery'>;
+  readonly engine: RunningEngine;
+  readonly progress?: ProgressFactory;
+  /** Stops after the current iteration or picture; the same call goes on from there. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs what is still to do. Afterwards the stages' modules hold their final weights.
+ * @returns the pairs for the SR network, or undefined where the signal stopped it
+ */
+export async function prepare(preparation: Preparation, run: PreparationRun): Promise<PairSet | undefined> {
+  const { pairs, recipe, signal, progress = silentProgress } = run;
+  const decides = {
+    process: run.process,
+    settings: preparation.settings,
+    stages: preparation.stages.map(({ name, recipe }) => ({ name, ...recipe })),
+    seed: recipe.seed,
+    pairsSha256: pairs.fingerprint(),
+    engine: run.engine.name,
+  };
+  const key = createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
+  const folder = join(run.root, key);
+  const record = join(folder, 'preparation.json');
+  if (!existsSync(record)) {
+    const stated = { ...decides, pairs: pairs.description, engine: run.engine, versions: versions() };
+    writeFileAtomic(record, `${JSON.stringify(stated, undefined, 2)}\n`);
+  }
+  for (const [i, stage] of preparation.stages.entries()) {
+    const label = `train ${stage.name} (stage ${i + 1} of ${preparation.stages.length})`;
+    if (!(await runStage(stage, join(folder, stage.name), label, run))) return undefined;
+  }
+  return preparation.pairs(pairs, join(folder, 'pairs'), {
+    progress,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** @returns whether the stage is done */
+async function runStage(stage: Stage, folder: string, label: string, run: PreparationRun): Promise<boolean> {
+  const weights = join(folder, 'weights.safetensors');
+  if (existsSync(weights)) {
+    stage.module.loadStateDict(readWeights(weights), weights);
+    return true;
+  }
+  const { iterations, patch, batch } = stage.recipe;
+  const { seed, checkpointEvery, logEvery } = run.recipe;
+  const loader = new PairLoader(run.pairs, { patch, batch, seed, scale: run.scale });
+  const trainer = stageTrainer(stage, loader, run.scale, seed);
+  try {
+    const files = { checkpoint: join(folder, 'checkpoint.safetensors'), log: join(folder, 'log.jsonl') };
+    const { progress, signal } = run;
+    const options = { label, iterations, checkpointEvery, logEvery, progress, signal };
+    const { step } = await trainingLoop(trainer, files, options);
+    if (step < iterations) return false;
+    const [{ average }] = trainer.parts();
+    const means = await average!.weights();
+    saveWeights(weights, means, { stage: stage.name, step: String(step) });
+    stage.module.loadStateDict(means, weights);
+    stage.module.train(false);
+    return true;
+  } finally {
+    trainer.dispose();
+  }
+}
