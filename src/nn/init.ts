@@ -17,6 +17,15 @@ export function uniformByFanIn(fanIn: number): Initialiser {
   return (shape, random) => Float32Array.from({ length: size(shape) }, () => random.uniform(-bound, bound));
 }
 
+/** N(0, std), as torch.randn. */
+export function normal(std: number): Initialiser {
+  return (shape, random) => {
+    const values = new Float32Array(size(shape));
+    random.fillNormal(values, 0, std);
+    return values;
+  };
+}
+
 /** N(0, std) truncated at +-2, as torch.nn.init.trunc_normal_ (the bound is absolute, not in units of std). */
 export function truncatedNormal(std: number): Initialiser {
   return (shape, random) =>

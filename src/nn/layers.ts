@@ -32,6 +32,11 @@ export class Conv2d extends Module {
     if (options.bias ?? true) this.bias = this.parameter('bias', [outputs], init);
   }
 
+  /** [kh, kw, inputs, outputs], for losses on the weights. */
+  get filter(): tf.Tensor4D {
+    return this.weight.value();
+  }
+
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return conv2d(x, this.weight.value(), this.bias?.value(), this.options);
   }
@@ -78,7 +83,7 @@ export class ConvTranspose2d extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return transposedConv2d(x, this.weight.value(), this.bias.value(), this.options);
+    return transposedConv2d(x, this.weight.value(), this.bias.value<tf.Tensor1D>(), this.options);
   }
 }
 

@@ -18,6 +18,10 @@ const LAYOUTS = {
   depthwise: [2, 3, 0, 1],
   /** (out, in) to [in, out]. */
   linear: [1, 0],
+  /** (1, O, I, kh, kw) to [kh, kw, I, O, 1]: one filter for every picture of a batch. */
+  modulated: [3, 4, 2, 1, 0],
+  /** (1, O, I, kh, kw) to [kh, kw, O, I, 1]: the same for a transposed convolution. */
+  modulatedTransposed: [3, 4, 1, 2, 0],
 } as const;
 
 export type Layout = keyof typeof LAYOUTS;

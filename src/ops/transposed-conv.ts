@@ -16,13 +16,13 @@ export interface TransposedConvOptions {
 /**
  * @param x [B, H, W, I]
  * @param filter [kh, kw, O, I]
- * @param bias [O]
+ * @param bias [O], or undefined
  * @returns [B, H', W', O], H' = (H - 1) stride - 2 padding + kh
  */
 export function transposedConv2d(
   x: tf.Tensor4D,
   filter: tf.Tensor4D,
-  bias: tf.Tensor1D,
+  bias: tf.Tensor1D | undefined,
   { stride, padding }: TransposedConvOptions,
 ): tf.Tensor4D {
   const [kh, kw, outputs] = filter.shape;
@@ -44,18 +44,22 @@ export function transposedConv2d(
     tf.engine().runKernel(kernel, inputs, { ...attrs, ...extra });
 
   const op = tf.customGrad((...args) => {
-    const [x, filter, bias, save] = args as [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D, tf.GradSaveFunc];
+    const save = args.pop() as unknown as tf.GradSaveFunc;
+    const [x, filter, bias] = args as unknown as [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D | undefined];
     save([x, filter]);
     return {
-      value: tf.tidy(() =>
-        tf.add(run('Conv2DBackpropInput', { dy: x, filter }, { inputShape: outputShape }), bias),
-      ),
-      gradFunc: (dy: tf.Tensor, [x, filter]: tf.Tensor[]) => [
-        run('Conv2D', { x: dy, filter }, { dilations: [1, 1] }),
-        run('Conv2DBackpropFilter', { x: dy, dy: x }, { filterShape: filter.shape }),
-        channelSum(dy),
-      ],
+      value: tf.tidy(() => {
+        const y = run('Conv2DBackpropInput', { dy: x, filter }, { inputShape: outputShape });
+        return bias === undefined ? y : tf.add(y, bias);
+      }),
+      gradFunc: (dy: tf.Tensor, [x, filter]: tf.Tensor[]) => {
+        const both = [
+          run('Conv2D', { x: dy, filter }, { dilations: [1, 1] }),
+          run('Conv2DBackpropFilter', { x: dy, dy: x }, { filterShape: filter.shape }),
+        ];
+        return bias === undefined ? both : [...both, channelSum(dy)];
+      },
     };
   });
-  return op(x, filter, bias) as tf.Tensor4D;
+  return op(...(bias === undefined ? [x, filter] : [x, filter, bias])) as tf.Tensor4D;
 }
