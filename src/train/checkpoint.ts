@@ -8,10 +8,16 @@ import { InputError } from '../util/errors';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors';
 import { float32Tensor, type StoredTensor } from '../weights/tensor-file';
 import type { Adam } from './adam';
+import type { WeightAverage } from './weight-average';
 
 /** What a checkpoint is of: a `Trainer`, or anything else that trains networks. */
 export interface Trained {
-  parts(): readonly { readonly name: string; readonly module: Module; readonly optimiser: Adam }[];
+  parts(): readonly {
+    readonly name: string;
+    readonly module: Module;
+    readonly optimiser: Adam;
+    readonly average?: WeightAverage;
+  }[];
 }
 
 const FORMAT = 'mimicsr-checkpoint-1';
