@@ -24,7 +24,7 @@ export function blur(x: tf.Tensor4D, kernel: tf.Tensor2D, padding: number): tf.T
         }),
     };
   });
-  return op(x) as tf.Tensor4D;
+  return op(x);
 }
 
 function filtered(x: tf.Tensor4D, kernel: tf.Tensor2D, padding: number): tf.Tensor4D {

@@ -22,7 +22,7 @@ describe(`Attention through flow on ${TEST_ENGINE}`, () => {
         const [b, h, w, c] = [2, 4, 5, heads * 5];
         const [q, k, v] = [draw(b, h, w, c), draw(b, h, w, c), draw(b, h, w, c)];
         const flow = tf.mul<tf.Tensor4D>(draw(b, h, w, 2), tf.tensor1d([4, 3]));
-        const [qs, ks, vs, flows] = [q, k, v, flow].map((t) => t.arraySync() as number[][][][]);
+        const [qs, ks, vs, flows] = [q, k, v, flow].map((t) => t.arraySync());
         const sample = (map: number[][][], x: number, y: number, channel: number): number => {
           let sum = 0;
           for (const j of [Math.floor(y), Math.floor(y) + 1])

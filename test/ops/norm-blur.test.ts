@@ -67,7 +67,7 @@ describe(`Ops of the alignment networks on ${TEST_ENGINE}`, () => {
                     sum += taps[i][j] * (xs[n][r + i - padding]?.[c + j - padding]?.[k] ?? 0);
                 expected.set(sum, n, r, c, k);
               }
-        expectClose(y.dataSync(), expected.values as Float32Array, 1e-5, 'blurred');
+        expectClose(y.dataSync(), expected.values, 1e-5, 'blurred');
       });
     });
 

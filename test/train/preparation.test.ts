@@ -63,11 +63,22 @@ class TwoFilters implements Preparation {
   }
 }
 
+/** The set with its pairs in memory. */
+function drawnOnce(pairs: PairSet): PairSet {
+  const drawn = new Map<number, ReturnType<PairSet['load']>>();
+  const load: PairSet['load'] = (index) => {
+    if (!drawn.has(index)) drawn.set(index, pairs.load(index));
+    return drawn.get(index)!;
+  };
+  return { ...pairs, load };
+}
+
 describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
   const root = mkdtempSync(join(tmpdir(), 'mimicsr-preparation-'));
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-  const pairs = cameraPairs(scenePhotos(2, 0), 'aligned', 0);
+  const pairs = drawnOnce(cameraPairs(scenePhotos(2, 0), 'aligned', 0));
+  const others = drawnOnce(cameraPairs(scenePhotos(2, 1), 'aligned', 0));
   const run = (name: string, more: Partial<PreparationRun> = {}): PreparationRun => ({
     root: join(root, name),
     process: 'two-filters',
@@ -154,7 +165,7 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
 
   it.each([
     ['seed', { recipe: { seed: 2, checkpointEvery: 2, logEvery: 1 } }, RECIPE],
-    ['data', { pairs: cameraPairs(scenePhotos(2, 1), 'aligned', 0) }, RECIPE],
+    ['data', { pairs: others }, RECIPE],
     ['recipe', {}, { ...RECIPE, rate: 2e-2 }],
   ])('of another %s begin anew, beside the old ones', async (_, more, recipe) => {
     const before = readdirSync(join(root, 'whole'));
