@@ -1,0 +1,58 @@
+/**
+ * node --expose-gc -r ./bench/register.cjs bench/memory.ts [--network NAME] [--steps N] [--batch N] [--patch N]: many training steps of one
+ * process, with what is held meanwhile: TensorFlow.js's tensors, and the resident memory. The growth is the slope of a line
+ * through the second half, after garbage collection: a leak of one small map a step would be seen. The engine is the one that MIMICSR_ENGINE names.
+ */
+import { parseArgs } from 'node:util';
+import * as tf from '@tensorflow/tfjs-core';
+import { startEngine } from '../src/engine/engines';
+import { createNetwork } from '../src/networks/networks';
+import { training } from './kit/training';
+
+const { values } = parseArgs({
+  options: {
+    network: { type: 'string', default: 'seemore' },
+    preset: { type: 'string' },
+    steps: { type: 'string', default: '10000' },
+    batch: { type: 'string', default: '1' },
+    patch: { type: 'string', default: '16' },
+  },
+});
+const SAMPLES = 40;
+
+/** Least-squares slope of y over x. */
+function slope(points: readonly (readonly [number, number])[]): number {
+  const mean = (k: 0 | 1): number => points.reduce((sum, p) => sum + p[k], 0) / points.length;
+  const [mx, my] = [mean(0), mean(1)];
+  const covariance = points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0);
+  return covariance / points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+}
+
+async function main(): Promise<void> {
+  const collect = globalThis.gc;
+  if (collect === undefined) throw new Error('run node with --expose-gc');
+  const { name, detail } = await startEngine();
+  const [steps, batch, patch] = [values.steps, values.batch, values.patch].map(Number);
+  const network = createNetwork(values.network, values.preset);
+  const lr = tf.randomUniform<tf.Rank.R4>([batch, patch, patch, 3]);
+  const hr = tf.randomUniform([batch, 4 * patch, 4 * patch, 3]);
+  const step = training(network, () => network.forward(lr), hr);
+  const resident: [number, number][] = [];
+  const tensors = new Set<number>();
+  for (let i = 1; i <= steps; i++) {
+    await step();
+    tensors.add(tf.memory().numTensors);
+    if (i % Math.ceil(steps / SAMPLES) !== 0) continue;
+    collect();
+    resident.push([i, process.memoryUsage().rss / 2 ** 20]);
+  }
+  const half = resident.slice(resident.length / 2);
+  const line =
+    `${values.network}, batch ${batch}, patch ${patch}, ${steps} steps on ${name} (${detail}): tensors after a step ` +
+    `${[...tensors].join(', ')}; resident ${resident[0][1].toFixed(0)} MiB at step ${resident[0][0]}, ` +
+    `${half[0][1].toFixed(0)} at ${half[0][0]}, ${half.at(-1)![1].toFixed(0)} at the end; ` +
+    `slope of the second half ${(slope(half) * 1000).toFixed(2)} MiB a thousand steps`;
+  process.stdout.write(`${line}\n`);
+}
+
+void main();
