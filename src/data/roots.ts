@@ -3,9 +3,14 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '../util/errors';
 
+/** Where the kit puts what it fetches and looks first. */
+export function dataRoot(): string {
+  return resolve(process.env.MIMICSR_DATA ?? 'data');
+}
+
 /** Folders that may hold a dataset's folder, in the order in which they are searched. */
 export function dataRoots(): string[] {
-  const roots = [resolve(process.env.MIMICSR_DATA ?? 'data')];
+  const roots = [dataRoot()];
   if (process.env.MIMICSR_SHARED) roots.push(resolve(process.env.MIMICSR_SHARED, 'data', 'images'));
   return roots;
 }
@@ -22,7 +27,7 @@ export function findDataset(name: string): string | undefined {
  * the path at which the first is expected, for the message of whoever opens it.
  */
 export function findWeights(files: readonly string[]): string {
-  const folders = [resolve(process.env.MIMICSR_DATA ?? 'data', 'weights')];
+  const folders = [join(dataRoot(), 'weights')];
   if (process.env.MIMICSR_SHARED) folders.push(resolve(process.env.MIMICSR_SHARED, 'data', 'weights'));
   const paths = folders.flatMap((folder) => files.map((file) => join(folder, file)));
   return paths.find((path) => existsSync(path)) ?? paths[0];

@@ -6,6 +6,7 @@ import type { Metadata } from 'sharp';
 import type { Image } from './image';
 import { fromIntegers, toUint16, toUint8 } from './quantise';
 import { InputError } from '../util/errors';
+import { systemReason } from '../util/system-errors';
 import { writeFileAtomic } from '../util/write-file';
 
 /**
@@ -196,22 +197,9 @@ function cannotRead(path: string, error: unknown): InputError {
   return new InputError(`cannot read ${path}: ${reason(error)}`, { cause: error });
 }
 
-const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EISDIR: 'it is a folder, not a file',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  EEXIST: 'a part of the path is a file, not a folder',
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space left on the device',
-};
-
 /** A system or decoder error in the user's words, on one line. */
 function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const known = SYSTEM_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] as string | undefined;
-  if (known !== undefined) return known;
-  if (/unsupported image format|is empty/i.test(error.message))
+  if (error instanceof Error && /unsupported image format|is empty/i.test(error.message))
     return 'not a whole PNG, JPEG, WebP or TIFF image';
-  return error.message.trim().replace(/\s*\n\s*/g, '; ');
+  return systemReason(error);
 }

@@ -1,0 +1,17 @@
+/** Errors of the operating system in the user's words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EEXIST: 'a part of the path is a file, not a folder',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the device',
+};
+
+/** The reason of a known error, else the error's message on one line. */
+export function systemReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const known = REASONS[(error as NodeJS.ErrnoException).code ?? ''] as string | undefined;
+  return known ?? error.message.trim().replace(/\s*\n\s*/g, '; ');
+}
