@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
 import { convertCommand } from './convert';
+import { dataCommand } from './data';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { note } from './output';
@@ -21,6 +22,7 @@ export function program(): Command {
     evaluateCommand,
     upscaleCommand,
     convertCommand,
+    dataCommand,
     doctorCommand,
   ];
   for (const command of commands) {
@@ -32,7 +34,7 @@ export function program(): Command {
 /** Runs the command line; sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   const root = program();
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  for (const command of withSubcommands(root)) command.exitOverride();
   try {
     await root.parseAsync([...argv]);
   } catch (error) {
@@ -45,4 +47,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = 1;
     }
   }
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }

@@ -30,13 +30,17 @@ export function table(header: readonly string[], rows: readonly (readonly string
 /**
  * Runs work that can be stopped between two steps: the signal fires on the first Ctrl-C (or SIGTERM), a second one ends
  * the process at once. Before and after the work an interrupt ends the process as usual.
+ * @param text what the user is told on the first one
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  text = '\nstopping after this iteration, with a checkpoint (again: stop at once)',
+): Promise<T> {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
     const code = signal === 'SIGINT' ? 130 : 143;
     if (controller.signal.aborted) process.exit(code);
-    note('\nstopping after this iteration, with a checkpoint (again: stop at once)');
+    note(text);
     process.exitCode = code;
     controller.abort();
   };

@@ -20,21 +20,22 @@ export function readTar(
     const source = createReadStream(path, { signal });
     let visits = Promise.resolve();
     let current: ReadEntry | undefined;
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       source.destroy();
       current?.destroy(); // whoever reads it would wait for ever
-      reject(error as Error);
+      reject(error);
     };
-    // The parser holds the next entry back until this one has been read, so visits never overlap.
+    // The parser holds the next entry back until this one has been read; its visit may still be writing then.
     const onReadEntry = (entry: ReadEntry): void => {
       current = entry;
-      visits = visit(rawEntry(entry)).then(() => void entry.resume(), fail);
+      visits = visits.then(() => visit(rawEntry(entry))).then(() => void entry.resume());
+      visits.catch(fail); // no entry after a failed one is visited
     };
     const parser = new Parser({ strict: true, onReadEntry });
-    parser.on('end', () => void visits.then(resolve));
+    parser.on('end', () => void visits.then(resolve, fail));
     parser.on('error', fail);
     source.on('error', fail);
-    source.pipe(parser as unknown as NodeJS.WritableStream);
+    source.pipe(parser);
   });
 }
 

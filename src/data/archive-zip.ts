@@ -1,5 +1,4 @@
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
-import { InputError } from '../util/errors';
 import type { RawEntry } from './archive';
 
 /** Entries of a zip archive, as its central directory states them. */
@@ -13,7 +12,7 @@ export async function readZip(
   try {
     for await (const entry of zip.eachEntry()) {
       signal?.throwIfAborted();
-      if (entry.isEncrypted()) throw new InputError(`${path}: ${entry.fileName} is encrypted`);
+      if (entry.isEncrypted()) throw new Error(`${entry.fileName} is encrypted`);
       await visit({
         path: entry.fileName,
         kind: kindOf(entry),

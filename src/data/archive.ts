@@ -15,6 +15,17 @@ import { bytesText } from './sizes';
 import { readTar } from './archive-tar';
 import { readZip } from './archive-zip';
 
+/** An archive that is damaged or not safe to unpack. */
+export class ArchiveError extends InputError {
+  constructor(
+    readonly archive: string,
+    fault: string,
+    cause?: unknown,
+  ) {
+    super(fault, { cause });
+  }
+}
+
 /** One entry as the archive states it. */
 export interface RawEntry {
   readonly path: string;
@@ -50,7 +61,7 @@ function limitsFor(archiveBytes: number): ArchiveLimits {
 
 /**
  * The files in an archive, in its order. What operating systems add (`__MACOSX`, `._*`, `.DS_Store`) is left out.
- * @throws InputError naming the archive and the entry, for an archive that is damaged or not safe to unpack
+ * @throws ArchiveError naming the archive and the entry
  */
 export async function listArchive(
   path: string,
@@ -59,7 +70,7 @@ export async function listArchive(
 ): Promise<ArchiveFile[]> {
   const files = new Map<string, ArchiveFile>();
   const refuse = (entry: RawEntry, why: string): never => {
-    throw new InputError(`${path} is not safe to unpack: entry ${JSON.stringify(entry.path)} ${why}`);
+    throw new ArchiveError(path, `${path} is not safe to unpack: entry ${JSON.stringify(entry.path)} ${why}`);
   };
   let bytes = 0;
   await read(
@@ -107,7 +118,8 @@ export async function unpack(
       await pipeline(seenBy(digests, entry.content()), createWriteStream(file, { flags: 'wx' }), { signal });
       const { bytes, sha256 } = digests.read();
       if (bytes !== entry.bytes) {
-        throw new InputError(
+        throw new ArchiveError(
+          path,
           `${path} is damaged: ${entry.path} states ${entry.bytes} bytes and holds ${bytes}`,
         );
       }
@@ -128,7 +140,10 @@ async function read(
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof InputError) throw error;
-    throw new InputError(`cannot unpack ${path}: ${systemReason(error)}`, { cause: error });
+    const fault = `cannot unpack ${path}: ${systemReason(error)}`;
+    // A system call that failed is the disk's matter, not the archive's.
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw new InputError(fault, { cause: error });
+    throw new ArchiveError(path, fault, error);
   }
 }
 
@@ -148,7 +163,7 @@ export function archiveReader(path: string): ArchiveReader | undefined {
 
 function readerFor(path: string): ArchiveReader {
   const reader = archiveReader(path);
-  if (reader === undefined) throw new InputError(`${path}: expected a zip, tar or tar.gz archive, found neither`);
+  if (reader === undefined) throw new ArchiveError(path, `${path}: expected a zip, tar or tar.gz archive, found neither`);
   return reader;
 }
 

@@ -3,16 +3,17 @@
  * file in `weights`; what is on its way lies in `downloads`. The lock file keeps the checksums.
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { exclusively } from '../util/exclusive';
 import { InputError } from '../util/errors';
-import { digestsOf, mismatch } from './checksums';
+import { ArchiveError } from './archive';
+import { digestsOf, isPinned, mismatch } from './checksums';
 import { download, UnavailableError, type DownloadOptions } from './download';
 import { drivePage } from './download-drive';
 import { installArchives } from './install';
 import { LockFile } from './lock-file';
 import { manifests } from './manifests';
-import type { Archive, Manifest, SetManifest, WeightsManifest } from './manifests';
+import type { Archive, Checks, Manifest, SetManifest, WeightsManifest } from './manifests';
 import { findIn, guardOf, placeMember, placeOf } from './place';
 import { dataRoot } from './roots';
 
@@ -69,7 +70,9 @@ async function fetchSet(
     archives.push({ path: await fetchFile(part, root, lock, options), part });
   }
   const path = placeOf(set, root);
-  const { notes, ...installed } = await installArchives(set, path, archives, options);
+  const { notes, ...installed } = await installArchives(set, path, archives, options).catch((error: unknown) =>
+    discard(error, set.archives, lock),
+  );
   await lock.recordSet(set.name, { ...installed, from: set.archives.map((a) => a.file).join(', ') });
   for (const archive of archives) {
     const others = needing(archive.part.file, set, root, options);
@@ -77,6 +80,19 @@ async function fetchSet(
     else if (!options.keepArchives) rmSync(archive.path);
   }
   return { path, notes };
+}
+
+/** An archive that cannot be unpacked is put aside, unless it is the one that was promised: then a new one is no better. */
+async function discard(
+  error: unknown,
+  stated: readonly (Checks & { readonly file: string })[],
+  lock: LockFile,
+): Promise<never> {
+  if (error instanceof ArchiveError && !stated.some((a) => a.file === basename(error.archive) && isPinned(a))) {
+    renameSync(error.archive, `${error.archive}.rejected`);
+    await lock.forgetFile(basename(error.archive));
+  }
+  throw error;
 }
 
 async function fetchWeights(
@@ -93,7 +109,9 @@ async function fetchWeights(
   mkdirSync(dirname(path), { recursive: true });
   if (weights.download.member === undefined) renameSync(file, path);
   else {
-    await placeMember(weights, file, path, lock, options.signal);
+    await placeMember(weights, file, path, lock, options.signal).catch((error: unknown) =>
+      discard(error, [weights.download!], lock),
+    );
     if (!options.keepArchives) rmSync(file);
   }
   return { path, notes: [] };

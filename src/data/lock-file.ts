@@ -68,6 +68,10 @@ export class LockFile {
     return this.update((lock) => (lock.files[file] = { bytes, sha256, from, at: now() }));
   }
 
+  forgetFile(file: string): Promise<void> {
+    return this.update((lock) => delete lock.files[file]);
+  }
+
   recordSet(name: string, set: Omit<Lock['sets'][string], 'at'>): Promise<void> {
     return this.update((lock) => (lock.sets[name] = { ...set, at: now() }));
   }

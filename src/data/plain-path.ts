@@ -5,7 +5,7 @@
  */
 export function isPlainPath(path: string): boolean {
   if (path.length > 1024 || /^[A-Za-z]:/.test(path)) return false;
-  // eslint-disable-next-line no-control-regex
+   
   if (/[\\\u0000-\u001f]/.test(path)) return false;
   return path
     .split('/')

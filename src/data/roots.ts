@@ -34,6 +34,15 @@ export function findWeights(files: readonly string[]): string {
 }
 
 /**
+ * "no PWC-Net weights at …": what brings them, and what else would do.
+ * @param manifest their entry in the data manifests
+ */
+export function missingWeights(what: string, path: string, manifest: string, instead?: string): InputError {
+  const otherwise = instead === undefined ? '' : `, or choose ${instead}`;
+  return new InputError(`no ${what} at ${path}: 'mimicsr data fetch ${manifest}' brings them${otherwise}`);
+}
+
+/**
  * A folder given by its path or, failing that, by a dataset's name.
  * @throws InputError saying where it was looked for
  */

@@ -9,13 +9,13 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { existsSync } from 'node:fs';
+import { missingWeights } from '../data/roots';
 import { Conv2d, ConvTranspose2d } from '../nn/layers';
 import { Module } from '../nn/module';
 import type { Activation } from '../ops/conv';
 import { costVolume } from '../ops/cost-volume';
 import { noGradient } from '../ops/no-gradient';
 import { maskedWarp } from '../ops/warp';
-import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
 import { estimateResized, type FlowEstimator } from './estimator';
 
@@ -96,10 +96,7 @@ export class PwcNet extends Module implements FlowEstimator {
    */
   static load(path: string, options?: PwcNetOptions): PwcNet {
     if (!existsSync(path)) {
-      throw new InputError(
-        `no PWC-Net weights at ${path}: 'mimicsr data fetch pwc-net' brings them (entry pwc-net of the data manifests), ` +
-          "or choose flow 'small', which comes with the kit",
-      );
+      throw missingWeights('PWC-Net weights', path, 'pwc-net', "flow 'small', which comes with the kit");
     }
     const net = new PwcNet(options);
     const state = new Map(

@@ -7,11 +7,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { existsSync } from 'node:fs';
+import { missingWeights } from '../data/roots';
 import { Conv2d } from '../nn/layers';
 import { Module } from '../nn/module';
 import { noGradient } from '../ops/no-gradient';
 import { resize } from '../ops/resize';
-import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
 import { estimateResized, type FlowEstimator } from './estimator';
 
@@ -45,9 +45,11 @@ export class RaftSmall extends Module implements FlowEstimator {
    */
   static load(path: string): RaftSmall {
     if (!existsSync(path)) {
-      throw new InputError(
-        `no RAFT-small weights at ${path}: 'mimicsr data fetch raft-small' brings them (entry raft-small of the data ` +
-          "manifests), or choose flow 'small', which comes with the kit",
+      throw missingWeights(
+        'RAFT-small weights',
+        path,
+        'raft-small',
+        "flow 'small', which comes with the kit",
       );
     }
     return new RaftSmall().loadStateDict(readWeights(path), path);

@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { existsSync } from 'node:fs';
+import { missingWeights } from '../data/roots';
 import type { ColourTerm } from '../losses/colour-difference';
 import { constant } from '../nn/init';
 import { Conv2d } from '../nn/layers';
@@ -65,10 +66,7 @@ export class CdNet extends Module implements ColourTerm {
    */
   static load(path: string, geometry?: CdNetGeometry): CdNet {
     if (!existsSync(path)) {
-      throw new InputError(
-        `no CDNet weights at ${path}: 'mimicsr data fetch cdnet' brings them (entry cdnet of the data manifests), or ` +
-          "choose colour 'cielab', which needs none",
-      );
+      throw missingWeights('CDNet weights', path, 'cdnet', "colour 'cielab', which needs none");
     }
     return new CdNet(geometry).loadStateDict(readCdNet(path), path);
   }
