@@ -31,8 +31,15 @@ export { photograph } from './data/camera';
 export type { CameraShot } from './data/camera';
 export { folderPairs, imageOf, pairFiles, pixelsOf } from './data/pairs';
 export type { Pair, PairFiles, PairSet, Pixels } from './data/pairs';
+export { acceptLicence, fetchData } from './data/fetch';
+export type { FetchOptions, Placed } from './data/fetch';
+export { importData } from './data/import';
+export { findManifest, manifests } from './data/manifests';
+export type { Manifest, SetManifest, WeightsManifest } from './data/manifests';
 export { dataRoots, findDataset, folderOf } from './data/roots';
 export { drawScene } from './data/scenes';
+export { dataStatus, pathOf, verifyData } from './data/verify';
+export type { DataStatus, Verification } from './data/verify';
 
 export { encodeImage, listImages, readImage, readImageSize, writeImage } from './image/file';
 export type { Image } from './image/image';

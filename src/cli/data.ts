@@ -88,7 +88,7 @@ function fetchCommand(): Command {
     .action(async (names: string[], flags: FetchFlags) => {
       const wanted = names.map((name) => findManifest(name));
       for (const manifest of wanted) {
-        if (pathOf(manifest) === undefined) await askForLicence(manifest, flags);
+        if (dataStatus(manifest).path === undefined) await askForLicence(manifest, flags);
       }
       await stoppable(async (options) => {
         for (const manifest of wanted) {

@@ -1,8 +1,8 @@
 /**
  * Archives (zip, tar, tar.gz): what is in them, checked before anything of it is written, and the unpacking.
  *
- * Nothing in an archive is trusted: names must lie below the folder that is unpacked to, links and devices are refused,
- * so are sizes beyond what an archive of pictures can hold. The format is told by the first bytes, not by the name.
+ * Nothing in an archive is trusted: names must lie below the folder that is unpacked to, links and devices are never
+ * made, sizes beyond what an archive of pictures can hold are refused. The format is told by the first bytes, not by the name.
  */
 import { createWriteStream, mkdirSync, openSync, readSync, closeSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -46,6 +46,8 @@ export type ArchiveReader = (
 export interface ArchiveFile {
   readonly path: string;
   readonly bytes: number;
+  /** A link or a device: never unpacked, and an error where it is wanted. */
+  readonly special?: true;
 }
 
 export interface ArchiveLimits {
@@ -56,7 +58,7 @@ export interface ArchiveLimits {
 
 /** Pictures hardly compress: an archive of them cannot unpack to many times its size. */
 function limitsFor(archiveBytes: number): ArchiveLimits {
-  return { files: 1_000_000, bytes: 100e6 + 20 * archiveBytes };
+  return { files: 1_000_000, bytes: 10e6 + 20 * archiveBytes };
 }
 
 /**
@@ -79,13 +81,12 @@ export async function listArchive(
       const name = plain(entry.path);
       if (name === '') return; // the root itself
       if (!isPlainPath(name)) refuse(entry, 'points outside the folder it is unpacked to');
-      if (entry.kind === 'other') refuse(entry, 'is a link or a device, not a file');
       if (entry.kind === 'folder' || isLitter(name)) return;
       if (files.has(name)) refuse(entry, 'comes twice');
       bytes += entry.bytes;
       if (bytes > limits.bytes) refuse(entry, `brings it over ${bytesText(limits.bytes)} unpacked`);
       if (files.size >= limits.files) refuse(entry, `is one of more than ${limits.files} files`);
-      files.set(name, { path: name, bytes: entry.bytes });
+      files.set(name, { path: name, bytes: entry.bytes, ...(entry.kind === 'other' ? { special: true } : {}) });
     },
     signal,
   );

@@ -127,8 +127,12 @@ async function fetchFile(
   const path = join(root, 'downloads', file);
   const checks = lock.checksFor(file, stated);
   if (existsSync(path)) {
-    const fault = await mismatch(path, await digestsOf(path, options.signal), checks, options.signal);
-    if (fault === undefined) return path;
+    const digests = await digestsOf(path, options.signal);
+    const fault = await mismatch(path, digests, checks, options.signal);
+    if (fault === undefined) {
+      if (lock.read().files[file] === undefined) await lock.recordFile(file, { ...digests, from: path });
+      return path;
+    }
     options.log?.(`${path}: ${fault}; kept as ${file}.rejected, downloading it again`);
     renameSync(path, `${path}.rejected`);
   }

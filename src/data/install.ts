@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { writeFileAtomic } from '../util/write-file';
-import { listArchive, unpack, type ArchiveFile, type UnpackedFile } from './archive';
+import { ArchiveError, listArchive, unpack, type ArchiveFile, type UnpackedFile } from './archive';
 import { seenBy, StreamDigests } from './checksums';
 import { freeBytes, SPARE_BYTES } from './download';
 import { checkLayout } from './layout';
@@ -92,6 +92,7 @@ function portion(
   let bytes = 0;
   for (const file of files) {
     if (!file.path.startsWith(root) || basename(file.path) === SUMS) continue;
+    if (file.special) throw new ArchiveError(from, `${from}: ${file.path} is a link or a device, not a file`);
     const inside = file.path.slice(root.length);
     targets.set(file.path, to === undefined ? inside : `${to}/${inside}`);
     bytes += file.bytes;

@@ -75,7 +75,7 @@ describe('mimicsr data', () => {
     expect(imported.err).toContain('note: expected 200 train hr files, found 3');
 
     expect((await mimicsr('data', 'path', 'BSDS500')).out).toBe(`${join(root, 'BSDS500')}\n`);
-    expect((await mimicsr('data', 'status')).out).toMatch(/^BSDS500 +here +44 bytes +\d{4}-\d\d-\d\d /m);
+    expect((await mimicsr('data', 'status')).out).toMatch(/^BSDS500 +here +36 bytes +\d{4}-\d\d-\d\d /m);
     const status = JSON.parse((await mimicsr('data', 'status', '--json')).out) as { data: object[] };
     expect(status.data).toContainEqual({ name: 'Set5', state: 'missing' });
 

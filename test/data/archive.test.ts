@@ -75,9 +75,11 @@ describe.each(Object.keys(FORMATS) as Format[])('%s archives', (format) => {
     expect(existsSync('/tmp/mimicsr-outside.txt')).toBe(false);
   });
 
-  it('with a link are refused', async () => {
-    write(format, { path: 'set/link', type: '2', link: '/etc', mode: 0o120777, data: Buffer.alloc(0) });
-    await expect(unpackAll()).rejects.toThrow('entry "set/link" is a link or a device, not a file');
+  it('with a link never make it', async () => {
+    write(format, { path: 'set/link', type: '2', link: '/etc', mode: 0o120777 }, { path: 'set/b', data: b });
+    expect(await listArchive(file)).toContainEqual({ path: 'set/link', bytes: 0, special: true });
+    await unpackAll();
+    expect(readdirSync(join(folder, 'set'))).toEqual(['b']);
   });
 
   it('with one path twice are refused', async () => {
@@ -113,11 +115,11 @@ describe.each(Object.keys(FORMATS) as Format[])('%s archives', (format) => {
 });
 
 describe('archives that would fill the disk', () => {
-  const zeros = Buffer.alloc(110_000_000);
+  const zeros = Buffer.alloc(12_000_000);
 
   it.each(['zip', 'tar.gz'] as const)('%s: are refused by their list', async (format) => {
     write(format, { path: 'bomb', data: zeros });
-    await expect(listArchive(file)).rejects.toThrow(/entry "bomb" brings it over 10\d MB unpacked|decompression ratio exceeded/);
+    await expect(listArchive(file)).rejects.toThrow(/entry "bomb" brings it over 10\.\d MB unpacked|decompression ratio exceeded/);
   });
 
   it('zip: are refused where an entry holds more than it states', async () => {

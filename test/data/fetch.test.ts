@@ -150,6 +150,12 @@ describe('fetching a set', () => {
     ['another layout', 'bench.tar.gz', () => tarGzOf({ path: 'Five/high/0.png', data: hr }), /not laid out as Five: expected hr files HR/],
     ['a path that leads out', 'bench.tar.gz.rejected', () => tarGzOf(...pictures('Five'), { path: '../x', data: hr }), /not safe to unpack/],
     ['damage', 'bench.tar.gz.rejected', () => tarGzOf(...pictures('Five')).subarray(0, 90_000), /bench.tar.gz/],
+    [
+      'a link among its files',
+      'bench.tar.gz.rejected',
+      () => tarGzOf(...pictures('Five'), { path: 'bench/Five/x.png', type: '2', link: '/etc/hostname' }),
+      /x.png is a link or a device/,
+    ],
     ['no archive at all', 'bench.tar.gz.rejected', () => bytes(1000), /expected a zip, tar or tar.gz archive/],
   ])('leaves nothing in its place where the archive has %s, and only %s of it', async (_, left, archive, message) => {
     content.set('/bench.tar.gz', archive());

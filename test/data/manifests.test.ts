@@ -56,6 +56,15 @@ describe('the data manifests', () => {
     expect(named).toEqual(expect.arrayContaining(['pwc-net', 'raft-small', 'cdnet']));
     for (const name of named) expect(() => findManifest(name), name).not.toThrow();
   });
+
+  it('are sorted by use in the README as they stand', () => {
+    const readme = readFileSync(join(PACKAGE_ROOT, 'README.md'), 'utf8');
+    for (const use of ['free', 'non-commercial', 'on request', 'unstated']) {
+      const row = new RegExp(`^\\| ${use} .*\\| ([^|]+) \\|$`, 'm').exec(readme)?.[1];
+      const names = manifests().filter((m) => m.licence.use === use).map((m) => m.name);
+      expect(row?.trim().split(', ').sort(), use).toEqual(names.sort());
+    }
+  });
 });
 
 describe('a manifest', () => {
