@@ -17,6 +17,8 @@ const torch = (name: string, folders: string[], env: Record<string, string> = {}
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Worker threads run the sources as the tests do.
+    execArgv: ['-r', './bench/register.cjs'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [

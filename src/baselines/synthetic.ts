@@ -4,15 +4,12 @@
  * for every sample (`data/bsrgan.ts`).
  */
 import { z } from 'zod';
-import { bsrganDegradation } from '../data/bsrgan';
-import { bicubicDegradation } from '../data/degradation';
+import { DEGRADATION_NAMES, DEGRADATIONS } from '../data/degradations';
 import type { TrainingProcess } from '../losses/training-process';
 import { l1Process } from './l1';
 
-const DEGRADATIONS = { bicubic: bicubicDegradation, 'bsrgan-like': bsrganDegradation } as const;
-
 export const syntheticSchema = z.strictObject({
-  degradation: z.enum(Object.keys(DEGRADATIONS) as (keyof typeof DEGRADATIONS)[]).default('bicubic'),
+  degradation: z.enum(DEGRADATION_NAMES).default('bicubic'),
 });
 
 export type SyntheticConfig = z.infer<typeof syntheticSchema>;

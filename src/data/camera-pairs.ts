@@ -6,7 +6,7 @@ import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import { photograph } from './camera';
 import { CAMERA_PRESETS, drawCamera, type CameraPresetName } from './camera-presets';
-import { fingerprintOf, pixelsOf, type PairSet } from './pairs';
+import { fingerprintOf, pixelsOf, type PairSet, type PhotosSource } from './pairs';
 import { drawScene } from './scenes';
 
 export type { CameraPresetName } from './camera-presets';
@@ -21,6 +21,8 @@ export interface PhotoSource {
   readonly files: readonly string[];
   /** What drawn pictures are drawn with. */
   readonly seed?: number;
+  /** The pictures as plain data, as `PairSet.source`. */
+  readonly source?: PhotosSource;
 }
 
 /** Every picture of a folder. */
@@ -39,6 +41,7 @@ export function filePhotos(files: readonly string[], description: string): Photo
       name: basename(files[index], extname(files[index])),
       image: await readImage(files[index]),
     }),
+    source: { kind: 'files', files, description },
   };
 }
 
@@ -50,6 +53,7 @@ export function scenePhotos(count: number, seed: number): PhotoSource {
     files: [],
     seed,
     load: (index) => Promise.resolve({ name: `scene-${index}`, image: drawScene(`${seed}/${index}`, 480, 320) }),
+    source: { kind: 'scenes', count, seed },
   };
 }
 
@@ -69,5 +73,6 @@ export function cameraPairs(photos: PhotoSource, preset: CameraPresetName, seed:
       return { name, lr: pixelsOf(shot.lr), hr: pixelsOf(shot.hr) };
     },
     fingerprint: () => fingerprintOf(photos.files, photos.description, photos.seed, preset, seed),
+    ...(photos.source === undefined ? {} : { source: { kind: 'camera', photos: photos.source, preset, seed } }),
   };
 }

@@ -1,175 +1,84 @@
 /**
- * Batches of random crops: LR patch and the HR patch that lies over it, with one of the eight symmetries of the square,
- * all equally likely (flip, flip, transpose, as the official loader). What batch n holds depends on the seed and n
- * alone, so a resumed run sees what an uninterrupted one would have seen.
- *
- * Epoch e visits the pairs in the order of a permutation seeded with e; a batch may reach over the end of an epoch.
+ * Batches of training patches, in this thread or in threads of its own. What batch n holds depends on the seed and n
+ * alone, for any number of threads, so a resumed run sees what an uninterrupted one would have seen.
  */
-import { cropImage, mirror, type Image } from '../image/image';
+import { totalmem } from 'node:os';
 import { InputError } from '../util/errors';
-import { Random } from '../util/random';
-import type { Degradation } from './degradation';
-import { noiseImage, type NoiseMode } from './noise-image';
-import type { Pair, PairSet, Pixels } from './pairs';
+import { threadCount } from '../util/threads';
+import { DEGRADATION_NAMES, DEGRADATIONS } from './degradations';
+import { LoaderThreads } from './loader-threads';
+import { PairStore } from './pair-store';
+import type { PairSet } from './pairs';
+import { batchBytes, batchIn, cutPatch, loadPair, SampleOrder, type PatchBatch, type PatchOptions } from './patches';
 
-export interface PatchBatch {
-  /** [B, patch, patch, 3] in [0,1] */
-  readonly lr: Float32Array;
-  /** [B, scale patch, scale patch, 3] in [0,1] */
-  readonly hr: Float32Array;
-  /** [B, patch, patch, 3]: the noise image of each HR patch, where they were asked for. */
-  readonly noise?: Float32Array;
+export type { PatchBatch } from './patches';
+
+export interface LoaderOptions extends Omit<PatchOptions, 'scale'> {
+  /** HR pixels a LR pixel. Default 4. */
+  readonly scale?: number;
+  /** Memory for decoded pairs, bytes. Default: a quarter of the machine's. */
+  readonly cacheBytes?: number;
+  /** Threads that make batches ahead (see `loaderThreads`); 0, the default, makes each batch when it is asked for. */
+  readonly workers?: number;
 }
 
-export interface LoaderOptions {
-  /** LR patch side, pixels. */
-  readonly patch: number;
-  readonly batch: number;
-  readonly seed: number;
-  readonly scale?: number;
-  /** Make noise images. Default: none. */
-  readonly noise?: NoiseMode | undefined;
-  /** Make the LR patches from the HR pictures. Default: the pairs' own. */
-  readonly degradation?: Degradation | undefined;
-  /** Decoded pairs kept in memory, bytes; the least recently used go first. Default 1 GiB. */
-  readonly cacheBytes?: number;
+/** Loader threads that suit this machine: half of the CPU threads that may be used, at most 8. */
+export function loaderThreads(): number {
+  return Math.min(8, Math.floor(threadCount() / 2));
 }
 
 export class PairLoader {
-  private readonly scale: number;
-  private readonly cache = new Map<number, Promise<Pair>>();
-  private readonly capacity: number;
-  private cachedBytes = 0;
-  private epoch = -1;
-  private order: Uint32Array = new Uint32Array();
+  private readonly options: PatchOptions;
+  private readonly order: SampleOrder;
+  private readonly store?: PairStore;
+  private readonly threads?: LoaderThreads;
 
+  /**
+   * Patches are made in threads where pairs and degradation can be named to another thread (`PairSet.source`, a
+   * degradation of the kit's own), else in this one.
+   * @throws InputError for a set without pairs
+   */
   constructor(
     readonly pairs: PairSet,
-    private readonly options: LoaderOptions,
+    { scale = 4, cacheBytes = memory() / 4, workers = 0, ...options }: LoaderOptions,
   ) {
     if (pairs.size === 0) throw new InputError(`no pairs to train on: ${pairs.description}`);
-    this.scale = options.scale ?? 4;
-    this.capacity = options.cacheBytes ?? 2 ** 30;
+    this.options = { ...options, scale };
+    this.order = new SampleOrder(pairs.size, options.seed);
+    const { source } = pairs;
+    const { degradation, ...plain } = this.options;
+    const name = DEGRADATION_NAMES.find((n) => DEGRADATIONS[n] === degradation);
+    if (workers > 0 && source !== undefined && (degradation === undefined || name !== undefined)) {
+      this.threads = new LoaderThreads(source, pairs.size, plain, name, workers, cacheBytes);
+    } else {
+      this.store = PairStore.create(pairs.size, cacheBytes);
+    }
   }
 
-  /** Batch of iteration `step` (1-based). */
+  /**
+   * Batch of iteration `step` (1-based). Its arrays are the loader's own: they hold this batch until the next call. Threads
+   * go on with the iterations after it.
+   * @throws InputError on a pair that cannot be read or is smaller than the patch, naming it
+   */
   async batch(step: number): Promise<PatchBatch> {
-    const { batch, patch, seed } = this.options;
-    const big = patch * this.scale;
-    const lr = new Float32Array(batch * patch * patch * 3);
-    const hr = new Float32Array(batch * big * big * 3);
-    const noise: Float32Array[] = [];
-    for (let k = 0; k < batch; k++) {
-      const pair = await this.pair(this.indexOf((step - 1) * batch + k));
-      if (pair.lr.width < patch || pair.lr.height < patch) {
-        throw new InputError(
-          `LR of ${pair.name} is ${pair.lr.width}x${pair.lr.height}: expected at least the patch, ${patch}x${patch}`,
-        );
-      }
-      const random = new Random(seed, 'crop', step, k);
-      const top = random.integer(0, pair.lr.height - patch);
-      const left = random.integer(0, pair.lr.width - patch);
-      const turn = { flipX: random.chance(0.5), flipY: random.chance(0.5), transpose: random.chance(0.5) };
-      copyPatch(pair.hr, left * this.scale, top * this.scale, big, turn, hr, k);
-      const { degradation } = this.options;
-      if (degradation === undefined) copyPatch(pair.lr, left, top, patch, turn, lr, k);
-      else {
-        const random = new Random(seed, 'degradation', step, k);
-        lr.set(await this.degraded(degradation, pair.hr, left, top, turn, random), k * patch * patch * 3);
-      }
-      if (this.options.noise !== undefined) {
-        const data = hr.subarray(k * big * big * 3, (k + 1) * big * big * 3);
-        const patchImage = { width: big, height: big, channels: 3, data };
-        noise.push((await noiseImage(patchImage, new Random(seed, 'noise', step, k), this.options.noise)).data);
-      }
+    if (this.threads !== undefined) return this.threads.batch(step);
+    const { options } = this;
+    const batch = batchIn(new ArrayBuffer(batchBytes(options)), 0, options);
+    for (let k = 0; k < options.batch; k++) {
+      const index = this.order.indexOf((step - 1) * options.batch + k);
+      const pair = await this.store!.get(index, () => loadPair(this.pairs, index, options));
+      await cutPatch(pair, options, step, k, batch);
     }
-    if (noise.length === 0) return { lr, hr };
-    const noises = new Float32Array(lr.length);
-    noise.forEach((data, k) => noises.set(data, k * data.length));
-    return { lr, hr, noise: noises };
+    return batch;
   }
 
-  /** The LR patch that `degradation` makes of the HR picture, as if cut from the LR of the whole picture. */
-  private async degraded(
-    degradation: Degradation,
-    hr: Pixels,
-    left: number,
-    top: number,
-    turn: Symmetry,
-    random: Random,
-  ): Promise<Float32Array> {
-    const { patch } = this.options;
-    const { margin } = degradation;
-    const side = (patch + 2 * margin) * this.scale;
-    const window: Image = { width: side, height: side, channels: 3, data: new Float32Array(side * side * 3) };
-    const [x, y] = [left - margin, top - margin].map((v) => v * this.scale);
-    copyPatch(hr, x, y, side, turn, window.data, 0);
-    return cropImage(await degradation.lrOf(window, random), margin, margin, patch, patch).data;
-  }
-
-  /** Index of the pair that sample number `sample` (0-based, over the whole run) is cut from. */
-  private indexOf(sample: number): number {
-    const epoch = Math.floor(sample / this.pairs.size);
-    if (epoch !== this.epoch) {
-      this.order = new Random(this.options.seed, 'epoch', epoch).permutation(this.pairs.size);
-      this.epoch = epoch;
-    }
-    return this.order[sample % this.pairs.size];
-  }
-
-  private async pair(index: number): Promise<Pair> {
-    const hit = this.cache.get(index);
-    if (hit !== undefined) {
-      this.cache.delete(index); // to the end: most recently used
-      this.cache.set(index, hit);
-      return hit;
-    }
-    const loading = this.pairs.load(index);
-    this.cache.set(index, loading);
-    const pair = await loading.catch((error: unknown) => {
-      this.cache.delete(index);
-      throw error;
-    });
-    this.cachedBytes += pair.lr.data.length + pair.hr.data.length;
-    for (const [old, waiting] of this.cache) {
-      if (this.cachedBytes <= this.capacity || old === index) break;
-      const gone = await waiting;
-      this.cachedBytes -= gone.lr.data.length + gone.hr.data.length;
-      this.cache.delete(old);
-    }
-    return pair;
+  /** Ends the loader's threads. */
+  async close(): Promise<void> {
+    await this.threads?.close();
   }
 }
 
-interface Symmetry {
-  readonly flipX: boolean;
-  readonly flipY: boolean;
-  readonly transpose: boolean;
-}
-
-/**
- * Writes the `side` x `side` patch at (`left`, `top`), turned by `turn`, as image `k` of a float batch. Beyond its edges
- * the picture is its mirror image.
- */
-function copyPatch(
-  from: Pixels,
-  left: number,
-  top: number,
-  side: number,
-  { flipX, flipY, transpose }: Symmetry,
-  batch: Float32Array,
-  k: number,
-): void {
-  let out = k * side * side * 3;
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const [u, v] = transpose ? [y, x] : [x, y];
-      const sx = mirror(left + (flipX ? side - 1 - u : u), from.width);
-      const sy = mirror(top + (flipY ? side - 1 - v : v), from.height);
-      const at = (sy * from.width + sx) * 3;
-      batch[out++] = from.data[at] / 255;
-      batch[out++] = from.data[at + 1] / 255;
-      batch[out++] = from.data[at + 2] / 255;
-    }
-  }
+/** Bytes of memory that this process may use. */
+function memory(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }

@@ -12,9 +12,9 @@
  * swapped. `repaired` lets the picture in as 0..255, keeps the channels, and rounds instead of truncating (three
  * truncations darken by more than a grey level).
  */
-import { jpegRoundTrip } from '../image/degrade';
+import { jpegBytes } from '../image/degrade';
 import type { Image } from '../image/image';
-import { fromIntegers, roundHalfToEven } from '../image/quantise';
+import { fromIntegers, toUint8 } from '../image/quantise';
 import { InputError } from '../util/errors';
 import type { Random } from '../util/random';
 
@@ -71,62 +71,73 @@ export async function noiseImage(
         `found ${hr.width}x${hr.height}x${hr.channels}`,
     );
   }
-  const toInteger = mode === 'released' ? Math.floor : roundHalfToEven;
-  let picture: Grey = {
-    ...hr,
-    data: mode === 'released' ? hr.data : hr.data.map((v) => roundHalfToEven(255 * v)),
-    whole: mode === 'repaired',
-  };
+  const whole = mode === 'released' ? truncated : rounded;
+  const { width, height } = hr;
+  let picture: Grey = { width, height, levels: mode === 'released' ? hr.data : toUint8(hr) };
   for (const step of draw.order) {
     if (step === 'down') picture = shrink(picture);
     else if (step === 'noise') picture = addGaussian(picture, random, draw.level);
     else picture = await throughJpeg(picture, draw.quality);
-    const data = picture.data.map((v) => toInteger(Math.min(255, Math.max(0, v))));
-    picture = { ...picture, data, whole: true };
+    picture = { ...picture, levels: whole(picture.levels) };
   }
-  const { width, height } = picture;
-  const image = fromIntegers(Uint8Array.from(picture.data), width, height, 3);
-  return mode === 'released' ? swapRedAndBlue(image) : image;
+  const bytes = whole(picture.levels);
+  if (mode === 'released') swapRedAndBlue(bytes);
+  return fromIntegers(bytes, picture.width, picture.height, 3);
 }
 
-/** A picture on the scale of grey levels. */
-interface Grey extends Image {
-  /** All values are whole numbers in 0..255. */
-  readonly whole: boolean;
+/** RGB on the scale of grey levels; bytes where all levels are whole. */
+interface Grey {
+  readonly width: number;
+  readonly height: number;
+  readonly levels: Float32Array | Uint8Array;
+}
+
+/** Cut to 0..255, fractions dropped. */
+function truncated(levels: Grey['levels']): Uint8Array {
+  if (levels instanceof Uint8Array) return levels;
+  const bytes = new Uint8Array(levels.length);
+  for (let i = 0; i < bytes.length; i++) {
+    const v = levels[i];
+    bytes[i] = v <= 0 ? 0 : v >= 255 ? 255 : v;
+  }
+  return bytes;
+}
+
+/** Cut to 0..255, rounded half to even: the rule by which a Uint8ClampedArray takes numbers. */
+function rounded(levels: Grey['levels']): Uint8Array {
+  return levels instanceof Uint8Array ? levels : new Uint8Array(new Uint8ClampedArray(levels).buffer);
 }
 
 /** A whole picture stays whole: OpenCV rounds its 8-bit resize, halves up. */
-function shrink({ width, height, data, whole }: Grey): Grey {
+function shrink({ width, height, levels }: Grey): Grey {
   const [w, h] = [width / NOISE_SCALE, height / NOISE_SCALE];
-  const out = new Float32Array(w * h * 3);
-  for (let y = 0; y < h; y++) {
+  const whole = levels instanceof Uint8Array;
+  const out = whole ? new Uint8Array(w * h * 3) : new Float32Array(w * h * 3);
+  const row = 3 * width;
+  for (let y = 0, to = 0; y < h; y++) {
     for (let x = 0; x < w; x++) {
       const at = ((NOISE_SCALE * y + 1) * width + NOISE_SCALE * x + 1) * 3;
-      for (let c = 0; c < 3; c++) {
-        const i = at + c;
-        const mean = (data[i] + data[i + 3] + data[i + 3 * width] + data[i + 3 * width + 3]) / 4;
-        out[(y * w + x) * 3 + c] = whole ? Math.floor(mean + 0.5) : mean;
+      for (let i = at; i < at + 3; i++) {
+        const mean = (levels[i] + levels[i + 3] + levels[i + row] + levels[i + row + 3]) / 4;
+        out[to++] = whole ? Math.floor(mean + 0.5) : mean;
       }
     }
   }
-  return { width: w, height: h, channels: 3, data: out, whole };
+  return { width: w, height: h, levels: out };
 }
 
 function addGaussian(picture: Grey, random: Random, level: number): Grey {
-  const noise = new Float32Array(picture.data.length);
-  random.fillNormal(noise, 0, level);
-  return { ...picture, data: noise.map((n, i) => picture.data[i] + n), whole: false };
+  const levels = new Float32Array(picture.levels.length);
+  random.fillNormal(levels, 0, level);
+  for (let i = 0; i < levels.length; i++) levels[i] += picture.levels[i];
+  return { ...picture, levels };
 }
 
 /** A picture that is not whole is rounded first, as OpenCV does on saving. */
-async function throughJpeg(picture: Grey, quality: number): Promise<Grey> {
-  const unit = { ...picture, data: picture.data.map((v) => v / 255) };
-  const saved = await jpegRoundTrip(unit, quality);
-  return { ...picture, data: saved.data.map((v) => Math.round(255 * v)), whole: true };
+async function throughJpeg({ width, height, levels }: Grey, quality: number): Promise<Grey> {
+  return { width, height, levels: await jpegBytes(rounded(levels), { width, height, channels: 3 }, quality) };
 }
 
-function swapRedAndBlue(image: Image): Image {
-  const data = image.data.slice();
-  for (let i = 0; i < data.length; i += 3) [data[i], data[i + 2]] = [data[i + 2], data[i]];
-  return { ...image, data };
+function swapRedAndBlue(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i += 3) [bytes[i], bytes[i + 2]] = [bytes[i + 2], bytes[i]];
 }

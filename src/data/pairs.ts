@@ -10,6 +10,7 @@ import { listImages, readImage } from '../image/file';
 import type { Image } from '../image/image';
 import { fromIntegers, toUint8 } from '../image/quantise';
 import { InputError } from '../util/errors';
+import type { CameraPresetName } from './camera-presets';
 
 /** 8-bit RGB, row-major, channels last. */
 export interface Pixels {
@@ -33,6 +34,11 @@ export interface PairSet {
   load(index: number): Promise<Pair>;
   /** SHA-256 over everything that the pairs are made from. */
   fingerprint(): string;
+  /**
+   * The set as plain data, from which loader threads open it again. Absent: its pairs are loaded in this thread alone. Who
+   * makes a set of another with a `load` of its own leaves it out.
+   */
+  readonly source?: PairSource;
 }
 
 export interface PairFiles {
@@ -40,6 +46,21 @@ export interface PairFiles {
   readonly lr: string;
   readonly hr: string;
 }
+
+/** Plain data that names a set; `reopenPairs` (pair-source.ts) opens it. */
+export type PairSource =
+  | { readonly kind: 'files'; readonly files: readonly PairFiles[]; readonly description: string }
+  | {
+      readonly kind: 'camera';
+      readonly photos: PhotosSource;
+      readonly preset: CameraPresetName;
+      readonly seed: number;
+    };
+
+/** Plain data that names pictures: files, or drawn scenes. */
+export type PhotosSource =
+  | { readonly kind: 'files'; readonly files: readonly string[]; readonly description: string }
+  | { readonly kind: 'scenes'; readonly count: number; readonly seed: number };
 
 export function pixelsOf(image: Image): Pixels {
   return { width: image.width, height: image.height, data: toUint8(image) };
@@ -119,11 +140,17 @@ export async function readPair(files: PairFiles, scale = 4): Promise<Pair> {
 /** The real pairs of a folder (see `pairFiles`). */
 export function folderPairs(folder: string): PairSet {
   const files = pairFiles(folder);
+  return filePairs(files, `${files.length} pairs in ${basename(folder)}`);
+}
+
+/** These pairs. */
+export function filePairs(files: readonly PairFiles[], description: string): PairSet {
   return {
-    description: `${files.length} pairs in ${basename(folder)}`,
+    description,
     size: files.length,
     load: (index) => readPair(files[index]),
     fingerprint: () => fingerprintOf(files.flatMap((f) => [f.lr, f.hr])),
+    source: { kind: 'files', files, description },
   };
 }
 

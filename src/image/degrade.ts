@@ -51,17 +51,27 @@ export async function jpegRoundTrip(
   quality: number,
   options: JpegOptions = {},
 ): Promise<Image> {
+  const { width, height, channels } = image;
+  return fromIntegers(await jpegBytes(toUint8(image), image, quality, options), width, height, channels);
+}
+
+/** The same on 8-bit values, row-major, channels last. */
+export async function jpegBytes(
+  bytes: Uint8Array | Uint8ClampedArray,
+  { width, height, channels }: Pick<Image, 'width' | 'height' | 'channels'>,
+  quality: number,
+  options: JpegOptions = {},
+): Promise<Uint8Array> {
   if (!Number.isInteger(quality) || quality < 1 || quality > 100) {
     throw new InputError(`JPEG quality must be a whole number from 1 to 100, found ${quality}`);
   }
-  const { width, height, channels } = image;
   if (channels !== 1 && channels !== 3) {
     throw new InputError(`JPEG takes pictures of 1 or 3 channels, found ${channels}`);
   }
-  const jpeg = await sharp(toUint8(image), { raw: { width, height, channels } })
+  const jpeg = await sharp(bytes, { raw: { width, height, channels } })
     .jpeg({ quality, chromaSubsampling: options.chroma ?? '4:2:0' })
     .toBuffer();
   const decoded = sharp(jpeg);
   if (channels === 1) decoded.toColourspace('b-w');
-  return fromIntegers(await decoded.raw().toBuffer(), width, height, channels);
+  return decoded.raw().toBuffer();
 }

@@ -33,6 +33,8 @@ export interface PreparationRun {
   readonly scale: number;
   readonly recipe: Pick<Recipe, 'seed' | 'checkpointEvery' | 'logEvery'>;
   readonly engine: RunningEngine;
+  /** Loader threads. Default: none. */
+  readonly workers?: number;
   readonly progress?: ProgressFactory;
   /** Stops after the current iteration or picture; the same call goes on from there. */
   readonly signal?: AbortSignal;
@@ -78,7 +80,13 @@ async function runStage(stage: Stage, folder: string, label: string, run: Prepar
   }
   const { iterations, patch, batch } = stage.recipe;
   const { seed, checkpointEvery, logEvery } = run.recipe;
-  const loader = new PairLoader(run.pairs, { patch, batch, seed, scale: run.scale });
+  const loader = new PairLoader(run.pairs, {
+    patch,
+    batch,
+    seed,
+    scale: run.scale,
+    workers: run.workers ?? 0,
+  });
   const trainer = stageTrainer(stage, loader, run.scale, seed);
   try {
     const files = { checkpoint: join(folder, 'checkpoint.safetensors'), log: join(folder, 'log.jsonl') };
@@ -93,6 +101,7 @@ async function runStage(stage: Stage, folder: string, label: string, run: Prepar
     stage.module.train(false);
     return true;
   } finally {
+    await loader.close();
     trainer.dispose();
   }
 }

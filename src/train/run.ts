@@ -12,7 +12,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
-import { PairLoader } from '../data/loader';
+import { loaderThreads, PairLoader } from '../data/loader';
 import { folderPairs, type PairSet } from '../data/pairs';
 import { folderOf } from '../data/roots';
 import { startEngine } from '../engine/engines';
@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly preparations?: string;
   /** Called after every iteration of the SR network (live curves). */
   readonly onStep?: (report: StepReport, network: SrNetwork) => void | Promise<void>;
+  /** Threads that make batches ahead; the batches are the same for any number. Default: `loaderThreads()`. */
+  readonly workers?: number;
 }
 
 export interface FinishedRun {
@@ -94,7 +96,7 @@ export async function train(
       const record = { ...config, engine, versions: versions(), provenance };
       writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
     }
-    const { progress, signal } = options;
+    const { progress, signal, workers = loaderThreads() } = options;
     const pairs =
       process.preparation === undefined
         ? raw
@@ -105,12 +107,14 @@ export async function train(
             scale: network.scale,
             recipe: config.recipe,
             engine,
+            workers,
             progress,
             signal,
           });
     if (pairs === undefined) return { folder, config, step: 0, network, secondsPerStep: 0 };
     const { noise, degradation } = process;
-    const loader = new PairLoader(pairs, { patch, batch, seed, scale: network.scale, noise, degradation });
+    const patches = { patch, batch, seed, scale: network.scale, noise, degradation };
+    const loader = new PairLoader(pairs, { ...patches, workers });
     const trainer = processTrainer(network, process, loader, config.recipe);
     try {
       const result = await trainingLoop(trainer, files, {
@@ -132,6 +136,7 @@ export async function train(
       network.train(false);
       return { folder, config, network, ...result };
     } finally {
+      await loader.close();
       trainer.dispose();
     }
   } catch (error) {

@@ -64,7 +64,7 @@ export class Trainer {
   constructor(
     trainees: readonly Trainee[],
     private readonly losses: (batch: PairBatch, step: number) => LossTerms,
-    private readonly loader: PairLoader,
+    private readonly loader: Pick<PairLoader, 'batch'>,
     private readonly shape: BatchShape,
     private readonly seed: number,
   ) {
@@ -142,7 +142,7 @@ export class Trainer {
 export function processTrainer(
   network: SrNetwork,
   process: TrainingProcess,
-  loader: PairLoader,
+  loader: Pick<PairLoader, 'batch'>,
   recipe: Recipe,
 ): Trainer {
   const { betas, epsilon, clip, iterations, rate, minimumRate, patch, batch, seed } = recipe;
@@ -164,7 +164,12 @@ export function processTrainer(
 }
 
 /** A stage's module alone, with the running mean of its weights; Adam with PyTorch's epsilon and without a clip. */
-export function stageTrainer(stage: Stage, loader: PairLoader, scale: number, seed: number): Trainer {
+export function stageTrainer(
+  stage: Stage,
+  loader: Pick<PairLoader, 'batch'>,
+  scale: number,
+  seed: number,
+): Trainer {
   const { rate, halvings, betas, averaging, patch, batch } = stage.recipe;
   const trainee: Trainee = {
     name: stage.name,

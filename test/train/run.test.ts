@@ -75,7 +75,7 @@ describe(`a run on ${TEST_ENGINE}`, () => {
     });
     expect(first.step).toBe(3);
     first.network.dispose();
-    (await train(folder('stopped'), SETTINGS)).network.dispose();
+    (await train(folder('stopped'), SETTINGS, { workers: 2 })).network.dispose();
     expect(weights('stopped')).toEqual(weights('whole'));
     const log = (name: string): object[] => lines(name).map((l) => ({ ...l, seconds: 0 }));
     expect(log('stopped')).toEqual(log('whole'));

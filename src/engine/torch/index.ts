@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 
 import { InputError } from '../../util/errors';
+import { threadCount } from '../../util/threads';
 import type { EngineLoader, EngineStatus } from '../loader';
 import { type Addon, builtAgainst, loadAddon } from './addon';
 import { BACKEND, registerTorch } from './register';
@@ -39,15 +40,6 @@ function device(): string {
   return name;
 }
 
-function threads(): number {
-  const text = process.env.MIMICSR_THREADS;
-  if (text === undefined || text === '') return availableParallelism();
-  if (!/^[1-9]\d{0,3}$/.test(text)) {
-    throw new InputError(`MIMICSR_THREADS: expected a positive integer, found "${text}"`);
-  }
-  return Number(text);
-}
-
 function probe(): EngineStatus {
   const addon = load();
   if (typeof addon === 'string') return { available: false, detail: addon };
@@ -70,7 +62,7 @@ export const torchEngine: EngineLoader = {
       );
     }
     try {
-      addon.start(name, threads());
+      addon.start(name, threadCount());
     } catch (error) {
       throw new InputError(`engine 'torch': ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { InputError } from '../util/errors';
+import { InputError } from './errors';
 
 /**
- * CPU threads of an engine: MIMICSR_THREADS, default all cores.
+ * CPU threads that this process may use: MIMICSR_THREADS, default all cores.
  * @throws InputError if that is not a positive integer
  */
 export function threadCount(): number {
