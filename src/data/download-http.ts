@@ -101,6 +101,9 @@ export function faultOf(error: unknown, { connectMs, stallMs }: TimeOuts): unkno
     return new SourceFault(`its certificate was not accepted (${error.message})`, false);
   }
   if (/proxy/i.test(error.message)) return new SourceFault(error.message, false);
+  if (code === 'ERR_INVALID_URL' || code === 'UND_ERR_INVALID_ARG') {
+    return new SourceFault(`leads to an address that cannot be asked (${error.message})`, false);
+  }
   if (/^(E[A-Z]+|UND_ERR_[A-Z_]+|HPE_[A-Z_]+)$/.test(code) || error.message === 'terminated') {
     return new SourceFault(`the connection broke (${error.message || code})`, true);
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,9 +27,14 @@ async function serve(answer: Answer): Promise<FaultServer> {
   return server;
 }
 
+function kept(bytes: number): boolean {
+  return bytes === 0 || (statSync(`${target}.part`, { throwIfNoEntry: false })?.size ?? 0) >= bytes;
+}
+
 /** Sends the file; the nth answer with the nth of these faults. */
 function faulty(body: Buffer, ...faults: FileAnswer[]): Answer {
-  return (request, response, before) => sendFile(request, response, body, faults[before] ?? faults.at(-1));
+  return (request, response, before) =>
+    sendFile(request, response, body, { kept, ...(faults[before] ?? faults.at(-1)) });
 }
 
 function get(sources: string[] | Source[], checks: Checks = {}, options: DownloadOptions = {}): Promise<unknown> {
@@ -38,13 +43,15 @@ function get(sources: string[] | Source[], checks: Checks = {}, options: Downloa
     sources.map((s) => (typeof s === 'string' ? { url: s } : s)),
     checks,
     {
-      timeOuts: { connectMs: 500, stallMs: 150 },
+      timeOuts: { connectMs: 5000, stallMs: 20_000 }, // a busy machine is no fault
       pause: (ms) => Promise.resolve(pauses.push(ms)),
       log: (text) => notes.push(text),
       ...options,
     },
   );
 }
+
+const IMPATIENT = { connectMs: 5000, stallMs: 150 };
 
 const pinned = (body: Buffer): Checks => ({ bytes: body.length, sha256: digest('sha256', body) });
 
@@ -88,7 +95,7 @@ describe('a download', () => {
     const body = bytes(200_000);
     const etag = '"v1"';
     const server = await serve(faulty(body, { etag, cutAfter: 50_000, stall: true }, { etag }));
-    await get([server.url('/f')]);
+    await get([server.url('/f')], {}, { timeOuts: IMPATIENT });
     expect(readFileSync(target)).toEqual(body);
     expect(server.ranges()).toEqual(['', 'bytes=50000-']);
     expect(notes[0]).toContain('no byte came for 0.15 s');
@@ -96,7 +103,7 @@ describe('a download', () => {
 
   it('without an answer gives up after the retries', async () => {
     const server = await serve(() => undefined);
-    await expect(get([server.url('/f')], {}, { retries: 1 })).rejects.toThrow(/no byte came for 0.15 s/);
+    await expect(get([server.url('/f')], {}, { retries: 1, timeOuts: IMPATIENT })).rejects.toThrow(/no byte came for 0.15 s/);
     expect(pauses).toEqual([1000]);
     expect(readdirSync(root)).toEqual([]);
   });
@@ -124,7 +131,7 @@ describe('a file that changes between two parts', () => {
     (second: FileAnswer): Answer =>
     (request, response, before) =>
       before === 0
-        ? sendFile(request, response, old, { etag: '"v1"', cutAfter: 30_000 })
+        ? sendFile(request, response, old, { etag: '"v1"', cutAfter: 30_000, kept })
         : sendFile(request, response, now, second);
 
   it('comes whole from a server that heeds the condition', async () => {
@@ -142,7 +149,7 @@ describe('a file that changes between two parts', () => {
 
   it('is caught by its checksum where nothing else tells', async () => {
     const server = await serve((request, response, before) =>
-      sendFile(request, response, before === 0 ? old : now, before === 0 ? { cutAfter: 30_000 } : {}),
+      sendFile(request, response, before === 0 ? old : now, before === 0 ? { cutAfter: 30_000, kept } : {}),
     );
     await get([server.url('/f')], pinned(now));
     expect(readFileSync(target)).toEqual(now);
@@ -153,7 +160,7 @@ describe('a file that changes between two parts', () => {
     const short = now.subarray(0, 20_000);
     const server = await serve((request, response, before) =>
       before === 0
-        ? sendFile(request, response, old, { etag: '"v1"', cutAfter: 30_000 })
+        ? sendFile(request, response, old, { etag: '"v1"', cutAfter: 30_000, kept })
         : sendFile(request, response, short, { etag: '"v2"', ifRange: false }),
     );
     await get([server.url('/f')]);
@@ -289,6 +296,24 @@ describe('sources', () => {
     await expect(get([server.url('/loop')])).rejects.toThrow('redirects without end (HTTP 302)');
   });
 
+  it.each(['http://[', 'ftp://data.example/f'])('give way where they lead to %s', async (location) => {
+    const server = await serve((_, response) => response.writeHead(302, { location }).end());
+    await expect(get([server.url('/f')])).rejects.toThrow('leads to an address that cannot be asked');
+    expect(pauses).toEqual([]);
+  });
+
+  it('give way where the proxy refuses', async () => {
+    const proxy = await serve((_, response) => response.writeHead(407).end());
+    const before = { ...process.env };
+    Object.assign(process.env, { HTTP_PROXY: proxy.origin });
+    try {
+      await expect(get(['http://data.example/f'])).rejects.toThrow(/407/);
+    } finally {
+      process.env = before;
+    }
+    expect(pauses).toEqual([]);
+  });
+
   it('are asked through the proxy of the environment, but not those that NO_PROXY names', async () => {
     const proxy = await serve(faulty(body, {}));
     const direct = await serve(faulty(body, {}));
@@ -324,7 +349,7 @@ describe('Google Drive', () => {
       '<input type="hidden" name="confirm" value="t"><input type="hidden" name="uuid" value="1-2"></form></html>';
     const server = await serve((request, response, before) => {
       if (request.url?.startsWith('/uc')) sendPage(response, form);
-      else sendFile(request, response, body, { etag: '"v1"', ...(before === 0 ? { cutAfter: 9000 } : {}) });
+      else sendFile(request, response, body, { etag: '"v1"', ...(before === 0 ? { cutAfter: 9000, kept } : {}) });
     });
     await drive(server);
     expect(readFileSync(target)).toEqual(body);

@@ -55,8 +55,10 @@ export interface FileAnswer {
   /** Whether the server knows ranges (default), and whether it heeds If-Range (default). */
   readonly ranges?: boolean;
   readonly ifRange?: boolean;
-  /** Breaks off after so many bytes of this answer. */
+  /** Breaks off after so many bytes of this answer, once the client has kept them. */
   readonly cutAfter?: number;
+  /** Tells whether the client has kept so many bytes of the file: what it still buffers is lost with the connection. */
+  readonly kept?: (bytes: number) => boolean;
   /** Sends no more after `cutAfter` bytes but keeps the connection. */
   readonly stall?: boolean;
 }
@@ -68,7 +70,7 @@ export function sendFile(
   body: Buffer,
   options: FileAnswer = {},
 ): void {
-  const { etag, lastModified, ranges = true, ifRange = true, cutAfter, stall } = options;
+  const { etag, lastModified, ranges = true, ifRange = true, cutAfter, stall, kept } = options;
   if (etag !== undefined) response.setHeader('etag', etag);
   if (lastModified !== undefined) response.setHeader('last-modified', lastModified);
   const wanted = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
@@ -90,9 +92,14 @@ export function sendFile(
     response.end(rest);
     return;
   }
-  response.write(rest.subarray(0, cutAfter), () => {
-    if (!stall) setTimeout(() => response.destroy(), 20); // after the bytes have left
-  });
+  response.write(rest.subarray(0, cutAfter));
+  if (stall) return;
+  const until = Date.now() + 10_000;
+  const timer = setInterval(() => {
+    if (!kept!(start + cutAfter) && Date.now() < until) return;
+    clearInterval(timer);
+    response.destroy();
+  }, 5);
 }
 
 export function sendPage(response: ServerResponse, html: string, headers: Record<string, string> = {}): void {
