@@ -77,6 +77,15 @@ describe.skipIf(!built)(`torch kernels${built ? '' : ' (skipped: npm run build:t
     expect(shared.filter((name) => !compared.has(name))).toEqual([]);
   });
 
+  it('says so when memory ends, and goes on', async () => {
+    await tf.setBackend('torch');
+    tf.tidy(() => {
+      const x = tf.ones([1, 2]);
+      expect(() => tf.tile(x, [2 ** 22, 2 ** 18])).toThrow(/Tile failed on \(\[1,2\] float32\): out of memory/);
+      expect([...tf.add(x, x).dataSync()]).toEqual([2, 2]);
+    });
+  });
+
   for (const [family, draws] of Object.entries(FAMILIES)) {
     it(`${family}: ${CASES} random shapes agree with the cpu backend`, async () => {
       const cases = Array.from({ length: CASES }, (_, i) =>
