@@ -81,7 +81,9 @@ describe.skipIf(!built)(`torch kernels${built ? '' : ' (skipped: npm run build:t
     await tf.setBackend('torch');
     tf.tidy(() => {
       const x = tf.ones([1, 2]);
-      expect(() => tf.tile(x, [2 ** 22, 2 ** 18])).toThrow(/Tile failed on \(\[1,2\] float32\): out of memory/);
+      expect(() => tf.tile(x, [2 ** 22, 2 ** 18])).toThrow(
+        /Tile failed on \(\[1,2\] float32\): out of memory/,
+      );
       expect([...tf.add(x, x).dataSync()]).toEqual([2, 2]);
     });
   });
