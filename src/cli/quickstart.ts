@@ -6,7 +6,7 @@ import { findDataset } from '../data/roots';
 import { startEngine } from '../engine/engines';
 import { writeImage } from '../image/file';
 import { cropImage, type Image } from '../image/image';
-import { busiestSquare, montage, type Panel } from '../image/montage';
+import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
 import { imresize } from '../image/resize';
 import type { TrainingSettings } from '../train/config';
 import { bicubicUpscaler, evaluate, networkUpscaler, scores } from '../train/evaluate';
@@ -117,24 +117,11 @@ async function comparison(network: SrNetwork, pairs: PairSet, count: number): Pr
     });
     const sr = await networkUpscaler(network)(lr, pair.name);
     rows.push([
-      { image: part(enlarge(lr)), caption: `LR, ${pair.name}` },
+      { image: part(enlargePixels(lr, 4)), caption: `LR, ${pair.name}` },
       panel('bicubic', imresize(lr, 4)),
       panel('SeeMoRe', sr),
       { image: part(hr), caption: 'HR' },
     ]);
   }
   return montage(rows, 2);
-}
-
-/** Each pixel four by four times. */
-function enlarge(lr: Image): Image {
-  const [width, height] = [lr.width * 4, lr.height * 4];
-  const data = new Float32Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const from = ((y >> 2) * lr.width + (x >> 2)) * 3;
-      data.set(lr.data.subarray(from, from + 3), (y * width + x) * 3);
-    }
-  }
-  return { width, height, channels: 3, data };
 }

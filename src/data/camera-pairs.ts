@@ -60,19 +60,37 @@ export function scenePhotos(count: number, seed: number): PhotoSource {
 /**
  * Each picture photographed once with a camera drawn from the preset; what camera and which noise depends on seed and
  * index alone. Pictures smaller than a training patch allows are refused when they are loaded.
+ * @param view which LR picture: as the camera takes it, or `aligned`, the same blur, noise and JPEG in the HR's geometry
+ *   and colour
  */
-export function cameraPairs(photos: PhotoSource, preset: CameraPresetName, seed: number): PairSet {
+export function cameraPairs(
+  photos: PhotoSource,
+  preset: CameraPresetName,
+  seed: number,
+  view: 'lr' | 'aligned' = 'lr',
+): PairSet {
   if (photos.size === 0) throw new InputError('no photographs to make pairs from');
   return {
-    description: `${preset} camera on ${photos.description}`,
+    description: `${preset} camera${view === 'aligned' ? ', held still,' : ''} on ${photos.description}`,
     size: photos.size,
     async load(index) {
       const { name, image } = await photos.load(index);
       const camera = drawCamera(CAMERA_PRESETS[preset], new Random(seed, 'camera', index));
       const shot = await photograph(image, camera, new Random(seed, 'shot', index));
-      return { name, lr: pixelsOf(shot.lr), hr: pixelsOf(shot.hr) };
+      return { name, lr: pixelsOf(shot[view]), hr: pixelsOf(shot.hr) };
     },
-    fingerprint: () => fingerprintOf(photos.files, photos.description, photos.seed, preset, seed),
-    ...(photos.source === undefined ? {} : { source: { kind: 'camera', photos: photos.source, preset, seed } }),
+    fingerprint: () =>
+      fingerprintOf(
+        photos.files,
+        photos.description,
+        photos.seed,
+        preset,
+        seed,
+        ...(view === 'lr' ? [] : [view]),
+      ),
+    // Loader threads open a set by its source, which knows no view.
+    ...(photos.source === undefined || view !== 'lr'
+      ? {}
+      : { source: { kind: 'camera', photos: photos.source, preset, seed } }),
   };
 }

@@ -1,7 +1,7 @@
 /** Pictures side by side with captions, for looking at: the comparison images that commands write. */
 import sharp from 'sharp';
 import { InputError } from '../util/errors';
-import { cropImage, type Image } from './image';
+import { blankImage, cropImage, type Image } from './image';
 import { fromIntegers, toUint8 } from './quantise';
 
 export interface Panel {
@@ -65,6 +65,19 @@ export function busiestSquare(image: Image, side: number): { readonly left: numb
     }
   }
   return best;
+}
+
+/** Every pixel becomes `zoom` x `zoom`. */
+export function enlargePixels(image: Image, zoom: number): Image {
+  const { width, height, channels } = image;
+  const out = blankImage(width * zoom, height * zoom, channels);
+  for (let y = 0; y < out.height; y++) {
+    for (let x = 0; x < out.width; x++) {
+      const from = (Math.floor(y / zoom) * width + Math.floor(x / zoom)) * channels;
+      out.data.set(image.data.subarray(from, from + channels), (y * out.width + x) * channels);
+    }
+  }
+  return out;
 }
 
 function escapeXml(text: string): string {

@@ -26,8 +26,10 @@ export interface TrainingProcess {
   readonly adds: Additions;
   /** Trainings that come before the SR network's, and the pairs that they make for it. */
   readonly preparation?: Preparation;
-  /** Trained beside the SR network with an optimiser of its own, dropped at inference. */
+  /** Network beside the SR network, with an optimiser of its own; a run keeps its weights, inference drops it. */
   readonly helper?: Module;
+  /** False where the helper was trained before and stays as it is. Default true. */
+  readonly trainsHelper?: boolean;
   /** How the helper's learning rate moves: along the SR network's cosine (default), or not at all. */
   readonly helperSchedule?: 'cosine' | 'constant';
   /** The helper's learning rate as a multiple of the SR network's. Default 1. */

@@ -45,6 +45,8 @@ export const mimicSchema = z
     detach: z.boolean().default(true),
     /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */
     phase: z.enum(['joint', 'module', 'frozen']).default('joint'),
+    /** The trained module of phase `frozen`: a run folder of this process, or a weights file. */
+    module: z.string().min(1).optional(),
     corrections: correctionsSchema.prefault({}),
   })
   .superRefine((config, context) => {
@@ -73,6 +75,14 @@ export const mimicSchema = z
         false,
         `only in a joint training can the SR network's loss reach the module: expected true`,
       );
+    if (config.phase === 'frozen' && config.module === undefined)
+      refuse(
+        'module',
+        undefined,
+        "phase 'frozen' needs a module trained before: expected a run folder or weights",
+      );
+    if (config.phase !== 'frozen' && config.module !== undefined)
+      refuse('module', config.module, "belongs to phase 'frozen', and only to it: expected nothing");
     if (config.phase === 'frozen' && corrections.schedule)
       refuse('corrections.schedule', true, 'a frozen module has no learning rate: expected false');
   });

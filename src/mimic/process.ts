@@ -11,9 +11,11 @@ import { loadColourTerm } from '../losses/colour-terms';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
 import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
+import { InputError } from '../util/errors';
 import type { MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
 import { degradationLoss, degradationTarget, mimic } from './step';
+import { loadMimicModule } from './trained-module';
 
 export interface MimicParts {
   /** As `config.flow` names it; needed unless that is `none` or the module is frozen. */
@@ -35,9 +37,9 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
   return {
     name: 'mimic',
     adds: frozen ? { frozen: own } : { trained: own, frozen: networkValues(flow, colour) },
-    ...(frozen
-      ? {}
-      : { helper: module, helperSchedule: config.corrections.schedule ? 'cosine' : 'constant' }),
+    helper: module,
+    trainsHelper: !frozen,
+    helperSchedule: config.corrections.schedule ? 'cosine' : 'constant',
     ...(noise === undefined ? {} : { noise }),
     trainsNetwork: config.phase !== 'module',
     minimumPatch: Math.max(config.guidance ? MIMIC_MINIMUM_SIDE : 1, colour?.minimumSide ?? 1),
@@ -79,28 +81,22 @@ function part<T extends { readonly name: string }>(
 
 /**
  * The process with everything it needs: flow and colour networks from their usual files, the module freshly initialised
- * or, in phase `frozen`, given.
+ * or, in phase `frozen`, from `config.module`.
  * @param seed of the module's initial weights
- * @throws InputError where weights are missing, saying which and what brings them
+ * @throws InputError where weights are missing (saying which and what brings them), and for a trained module that makes
+ *   another mimicked LR than `config` says
  */
-export function createMimicProcess(
-  config: MimicConfig,
-  seed: number,
-  trained?: MimicModule,
-): TrainingProcess {
-  if ((trained !== undefined) !== (config.phase === 'frozen')) {
-    throw new Error("a trained module belongs to phase 'frozen', and only to it");
-  }
-  const loads = config.phase !== 'frozen';
-  const colour = loads && config.colour !== 'none' ? loadColourTerm(config.colour) : undefined;
+export function createMimicProcess(config: MimicConfig, seed: number): TrainingProcess {
+  if (config.module !== undefined) return mimicProcess(config, trainedModule(config.module, config), {});
+  const colour = config.colour === 'none' ? undefined : loadColourTerm(config.colour);
   let flow: ReturnType<typeof loadFlowEstimator> | undefined;
   try {
-    if (loads && config.flow !== 'none') flow = loadFlowEstimator(config.flow);
+    if (config.flow !== 'none') flow = loadFlowEstimator(config.flow);
   } catch (error) {
     colour?.dispose?.();
     throw error;
   }
-  const module = trained ?? new MimicModule({ guidance: config.guidance }).initialise(seed);
+  const module = new MimicModule({ guidance: config.guidance }).initialise(seed);
   return {
     ...mimicProcess(config, module, { flow, colour }),
     dispose: () => {
@@ -108,4 +104,24 @@ export function createMimicProcess(
       colour?.dispose?.();
     },
   };
+}
+
+/** What the module's output means: it learned to put out what these make of it. */
+const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
+  guidance: (config) => config.guidance,
+  noise: (config) => config.noise,
+  'corrections.noise': (config) => config.corrections.noise,
+  'corrections.grid': (config) => config.corrections.grid,
+};
+
+function trainedModule(source: string, config: MimicConfig): MimicModule {
+  const { module, file, config: trainedWith } = loadMimicModule(source);
+  for (const [key, of] of Object.entries(MEANING)) {
+    if (trainedWith === undefined || of(trainedWith) === of(config)) continue;
+    module.dispose();
+    throw new InputError(
+      `mimic config: key '${key}': ${file} was trained with ${of(trainedWith)}, found ${of(config)}`,
+    );
+  }
+  return module;
 }

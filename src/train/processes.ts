@@ -4,7 +4,6 @@ import { l1Process } from '../baselines/l1';
 import { syntheticProcess } from '../baselines/synthetic';
 import type { TrainingProcess } from '../losses/training-process';
 import { createMimicProcess } from '../mimic/process';
-import { InputError } from '../util/errors';
 import type { ProcessConfig } from './config';
 
 /**
@@ -21,9 +20,6 @@ export function createProcess(config: ProcessConfig, seed: number): TrainingProc
     case 'synthetic':
       return syntheticProcess(config.options);
     case 'mimic':
-      if (config.options.phase === 'frozen') {
-        throw new InputError("process.options: phase 'frozen' needs a module that was trained before");
-      }
       return createMimicProcess(config.options, seed);
   }
 }

@@ -5,12 +5,12 @@
  *   log.jsonl                one line every `logEvery` iterations
  *   checkpoint.safetensors   the newest complete state; a run goes on from it
  *   weights.safetensors      the SR network at that state, PyTorch names
+ *   helper.safetensors       the network beside it (the mimicking module), where the process has one
  *   preparation/             where the process needs trainings before (`preparation.ts`)
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { folderPairs, type PairSet } from '../data/pairs';
@@ -20,6 +20,8 @@ import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { InputError } from '../util/errors';
 import type { ProgressFactory } from '../util/progress';
+import { runFiles } from '../util/run-files';
+import { readWeights } from '../weights/load';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
 import { saveWeights } from './checkpoint';
@@ -28,6 +30,8 @@ import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
 import { processTrainer, type StepReport } from './trainer';
+
+export { runFiles };
 
 export interface RunOptions {
   readonly progress?: ProgressFactory;
@@ -115,6 +119,10 @@ export async function train(
     const { noise, degradation } = process;
     const patches = { patch, batch, seed, scale: network.scale, noise, degradation };
     const loader = new PairLoader(pairs, { ...patches, workers });
+    if (process.trainsHelper === false && existsSync(files.helper)) {
+      // The run goes on with the helper that it began with, whatever has become of its source.
+      process.helper?.loadStateDict(readWeights(files.helper), files.helper);
+    }
     const trainer = processTrainer(network, process, loader, config.recipe);
     try {
       const result = await trainingLoop(trainer, files, {
@@ -125,13 +133,14 @@ export async function train(
         progress,
         signal,
         onStep: (report) => options.onStep?.(report, network),
-        onSave: async (step) =>
-          saveWeights(files.weights, await network.stateDict(), {
-            network: config.network.name,
-            preset: config.network.preset ?? '',
-            process: process.name,
-            step: String(step),
-          }),
+        onSave: async (step) => {
+          const origin = { process: process.name, step: String(step) };
+          const { name, preset = '' } = config.network;
+          saveWeights(files.weights, await network.stateDict(), { network: name, preset, ...origin });
+          if (process.helper === undefined) return;
+          const options = JSON.stringify('options' in config.process ? config.process.options : {});
+          saveWeights(files.helper, await process.helper.stateDict(), { ...origin, options });
+        },
       });
       network.train(false);
       return { folder, config, network, ...result };
@@ -146,19 +155,6 @@ export async function train(
     process.helper?.dispose();
     process.dispose?.();
   }
-}
-
-/** The paths of a run's files. */
-export function runFiles(
-  folder: string,
-): Record<'config' | 'log' | 'checkpoint' | 'weights' | 'preparation', string> {
-  return {
-    config: join(folder, 'config.json'),
-    log: join(folder, 'log.jsonl'),
-    checkpoint: join(folder, 'checkpoint.safetensors'),
-    weights: join(folder, 'weights.safetensors'),
-    preparation: join(folder, 'preparation'),
-  };
 }
 
 /** The pair set that a data configuration names. */

@@ -150,7 +150,7 @@ export function processTrainer(
   const cosine = (step: number): number => cosineRate(step, iterations, rate, minimumRate);
   const trainees: Trainee[] = [];
   if (process.trainsNetwork ?? true) trainees.push({ name: 'sr', module: network, adam, rate: cosine });
-  if (process.helper !== undefined) {
+  if (process.helper !== undefined && (process.trainsHelper ?? true)) {
     const { helperSchedule = 'cosine', helperRate = 1 } = process;
     trainees.push({
       name: 'helper',

@@ -14,6 +14,7 @@ beforeAll(startTestEngine);
 
 /** Needs no weights: no flow, CIELAB. */
 const LIGHT: MimicSettings = { flow: 'none', mask: false, colour: 'cielab' };
+const FROZEN: MimicSettings = { phase: 'frozen', module: 'given' };
 
 describe('A configuration of the mimicking process', () => {
   it('is the official code where nothing is said', () => {
@@ -46,7 +47,12 @@ describe('A configuration of the mimicking process', () => {
     [{ noise: false, corrections: { noise: true } }, /'corrections\.noise'.*there is none/],
     [{ phase: 'frozen', detach: false }, /'detach'.*joint training/],
     [{ phase: 'module', detach: false }, /'detach'.*joint training/],
-    [{ phase: 'frozen', corrections: { schedule: true } }, /'corrections\.schedule'.*no learning rate/],
+    [
+      { phase: 'frozen', module: 'runs/a', corrections: { schedule: true } },
+      /'corrections\.schedule'.*no learning rate/,
+    ],
+    [{ phase: 'frozen' }, /'module'.*trained before.*found nothing/],
+    [{ module: 'runs/a' }, /'module'.*belongs to phase 'frozen'.*found "runs\/a"/],
     [{ lambda: -1 }, /'lambda'/],
     [{ flow: 'farneback' }, /'flow'.*"farneback"/],
     [{ lamda: 1 }, /'lamda'.*did you mean 'lambda'/],
@@ -116,12 +122,12 @@ describe(`The mimicking process on ${TEST_ENGINE}`, () => {
   });
 
   it('a frozen module is a constant, and the reconstruction the only loss', () => {
-    const frozen = process({ phase: 'frozen' });
-    expect(frozen.helper).toBeUndefined();
+    const frozen = process(FROZEN);
+    expect(frozen.trainsHelper).toBe(false);
     let names: string[] = [];
     tf.tidy(() => (names = Object.keys(frozen.losses(sr, batch, 1))));
     expect(names).toEqual(['reconstruction']);
-    const { sr: inSr, module: inModule } = reach({ phase: 'frozen' }, 'reconstruction');
+    const { sr: inSr, module: inModule } = reach(FROZEN, 'reconstruction');
     expect(inSr).toBeGreaterThan(0);
     expect(inModule).toBeUndefined();
   });
@@ -136,11 +142,11 @@ describe(`The mimicking process on ${TEST_ENGINE}`, () => {
 
   it('leaves no tensors, on the tape and off it', async () => {
     await leavesNoTensors(() => {
-      for (const phase of ['joint', 'frozen'] as const) {
+      for (const settings of [{}, FROZEN]) {
         const { value, grads } = tf.variableGrads(
           () =>
             tf.addN<tf.Scalar>(
-              Object.values(process({ phase }).losses(sr, batch, 1)).map(({ value }) => value),
+              Object.values(process(settings).losses(sr, batch, 1)).map(({ value }) => value),
             ),
           sr.trainable().map(([, p]) => p.variable),
         );
