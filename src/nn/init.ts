@@ -32,6 +32,38 @@ export function truncatedNormal(std: number): Initialiser {
     Float32Array.from({ length: size(shape) }, () => random.truncatedNormal(0, std, -2, 2));
 }
 
+/**
+ * A random matrix whose rows, [O] over everything else, are orthonormal, times `gain` (Saxe et al., ICLR 2014). There must
+ * be at least as many columns as rows.
+ */
+export function orthogonalRows(gain: number): Initialiser {
+  return (shape, random) => {
+    const [rows] = shape;
+    const columns = size(shape) / rows;
+    if (rows > columns) throw new Error(`${rows} rows of ${columns} values cannot be orthogonal`);
+    const matrix = Float64Array.from({ length: rows * columns }, () => random.normal());
+    const row = (i: number): Float64Array => matrix.subarray(i * columns, (i + 1) * columns);
+    for (let i = 0; i < rows; i++) {
+      const current = row(i);
+      for (let j = 0; j < i; j++) subtract(current, dot(current, row(j)), row(j));
+      const length = Math.sqrt(dot(current, current));
+      for (let k = 0; k < columns; k++) current[k] /= length;
+    }
+    return Float32Array.from(matrix, (v) => gain * v);
+  };
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
+}
+
+/** a <- a - factor b */
+function subtract(a: Float64Array, factor: number, b: Float64Array): void {
+  for (let k = 0; k < a.length; k++) a[k] -= factor * b[k];
+}
+
 function size(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }

@@ -12,6 +12,8 @@ export type KernelSize = number | readonly [number, number];
 export interface Conv2dOptions extends ConvOptions {
   /** Default true. */
   readonly bias?: boolean;
+  /** Initial weight and bias. Default: PyTorch's, by the fan-in. */
+  readonly init?: { readonly weight: Initialiser; readonly bias: Initialiser };
 }
 
 /** torch.nn.Conv2d with groups = 1: [B, H, W, inputs] to [B, H', W', outputs]. Keys `weight`, `bias`. */
@@ -27,9 +29,10 @@ export class Conv2d extends Module {
   ) {
     super();
     const [kh, kw] = pair(kernel);
-    const init = uniformByFanIn(inputs * kh * kw);
-    this.weight = this.parameter('weight', [outputs, inputs, kh, kw], init, { layout: 'conv' });
-    if (options.bias ?? true) this.bias = this.parameter('bias', [outputs], init);
+    const standard = uniformByFanIn(inputs * kh * kw);
+    const init = options.init ?? { weight: standard, bias: standard };
+    this.weight = this.parameter('weight', [outputs, inputs, kh, kw], init.weight, { layout: 'conv' });
+    if (options.bias ?? true) this.bias = this.parameter('bias', [outputs], init.bias);
   }
 
   /** [kh, kw, inputs, outputs], for losses on the weights. */
