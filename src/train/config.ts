@@ -1,6 +1,8 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
 import { alignmentLossCorrected, alignmentLossSchema } from '../baselines/alignment-loss';
+import { cobiSchema } from '../baselines/cobi';
+import { cxSchema } from '../baselines/cx';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { mimicCorrected, mimicSchema } from '../mimic/config';
@@ -54,6 +56,10 @@ const processSchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('l1') }),
   /** The HR warped to the SR output by optical flow. */
   z.strictObject({ name: z.literal('alignment-loss'), options: alignmentLossSchema.prefault({}) }),
+  /** The contextual loss alone. */
+  z.strictObject({ name: z.literal('cx'), options: cxSchema.prefault({}) }),
+  /** The contextual bilateral loss alone. */
+  z.strictObject({ name: z.literal('cobi'), options: cobiSchema.prefault({}) }),
   /** The LR made from the HR. */
   z.strictObject({ name: z.literal('synthetic'), options: syntheticSchema.prefault({}) }),
   /** "Ours": the mimicking module beside the SR network. */
@@ -74,6 +80,8 @@ const trainingSchema = z.strictObject({
 export const PROCESS_NAMES = [
   'l1',
   'alignment-loss',
+  'cx',
+  'cobi',
   'synthetic',
   'mimic',
 ] as const satisfies readonly ProcessConfig['name'][];

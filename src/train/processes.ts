@@ -1,5 +1,7 @@
 /** The training processes by configuration, each with the networks and weights that it needs. */
 import { createAlignmentLossProcess } from '../baselines/alignment-loss';
+import { createCobiProcess } from '../baselines/cobi';
+import { createCxProcess } from '../baselines/cx';
 import { l1Process } from '../baselines/l1';
 import { syntheticProcess } from '../baselines/synthetic';
 import type { TrainingProcess } from '../losses/training-process';
@@ -17,6 +19,10 @@ export function createProcess(config: ProcessConfig, seed: number): TrainingProc
       return l1Process();
     case 'alignment-loss':
       return createAlignmentLossProcess(config.options, seed);
+    case 'cx':
+      return createCxProcess(config.options, seed);
+    case 'cobi':
+      return createCobiProcess(config.options, seed);
     case 'synthetic':
       return syntheticProcess(config.options);
     case 'mimic':

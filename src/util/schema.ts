@@ -36,6 +36,8 @@ interface SchemaNode {
   readonly shape?: Record<PropertyKey, SchemaNode>;
   readonly def?: {
     readonly innerType?: SchemaNode;
+    /** Of a transformed schema: what it takes. */
+    readonly in?: SchemaNode;
     readonly options?: readonly SchemaNode[];
     /** Of a literal: what it may be. */
     readonly values?: readonly unknown[];
@@ -59,7 +61,8 @@ function shapeOf(node: SchemaNode, value: unknown): Record<PropertyKey, SchemaNo
     const fitting = node.def.options.filter((option) => isFor(option, value));
     return Object.assign({}, ...fitting.map((option) => shapeOf(option, value))) as never;
   }
-  return node.def?.innerType === undefined ? {} : shapeOf(node.def.innerType, value);
+  const inner = node.def?.innerType ?? node.def?.in;
+  return inner === undefined ? {} : shapeOf(inner, value);
 }
 
 /** Whether an option of a union is meant: its literal keys (`name: 'l1'`) are the value's. */
