@@ -20,7 +20,7 @@ import {
   tiledPatches,
   type FeatureNetwork,
 } from '../losses/features';
-import type { LossTerms, TrainingProcess } from '../losses/training-process';
+import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import { VGG_LAYERS, vggStride } from '../networks/vgg19';
 import { noGradient, noGradients } from '../ops/no-gradient';
 import { Random } from '../util/random';
@@ -115,6 +115,7 @@ export function contextualProcess(
 
   return {
     name,
+    adds: { frozen: networkValues(network) },
     minimumPatch: minimumPatch(config, quartered),
     losses(sr, { lr, hr }, step): LossTerms {
       const output = sr.forward(lr);

@@ -215,6 +215,12 @@ describe(`CX and CoBi without a file on ${TEST_ENGINE}`, () => {
     expect(least(createCobiProcess(cobi({ features: 'none', patches: { side: 10, weight: 1 } }), 1))).toBe(5);
   });
 
+  it('says what it brings beside the SR network', () => {
+    const process = createCxProcess(cx({ ...random, layers: { conv1_2: 1 } }), 1);
+    expect(process.adds).toEqual({ frozen: { 'random-orthogonal': 16 * 27 + 16 + 16 * 144 + 16 } });
+    process.dispose?.();
+  });
+
   it('refuses features that its record does not name', () => {
     expect(() =>
       contextualProcess('cx', cx({}), { ...CX_FORMS.released, h: 0.5 }, false, undefined, 1),
