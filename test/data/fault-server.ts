@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
@@ -105,6 +106,9 @@ export function sendFile(
 export function sendPage(response: ServerResponse, html: string, headers: Record<string, string> = {}): void {
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', ...headers }).end(html);
 }
+
+/** Whether the file holds exactly that: quicker than comparing buffers element by element. */
+export const holds = (path: string, body: Buffer): boolean => readFileSync(path).equals(body);
 
 export const bytes = (length: number): Buffer => randomBytes(length);
 
