@@ -14,6 +14,7 @@
  * the padding of pictures whose sides are no multiples of 4.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { constant } from '../nn/init';
 import { Conv2d } from '../nn/layers';
 import { Module } from '../nn/module';
@@ -22,6 +23,7 @@ import type { Activation } from '../ops/conv';
 import { flowAttention } from '../ops/flow-attention';
 import { nearestUpsample2 } from '../ops/nearest-upsample';
 import { pictureNorm } from '../ops/picture-norm';
+import { residual } from '../ops/residual';
 import { resize } from '../ops/resize';
 
 const LEAKY: Activation = { kind: 'leakyRelu', slope: 0.2 };
@@ -32,7 +34,7 @@ const MLP_RATIO = 2;
 const NORM_EPSILON = 1e-5;
 
 /** Features at a quarter, half and full size. */
-type Pyramid = readonly [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+type Pyramid = [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
 
 export class AlignFormer extends Module {
   private readonly queries: UNet;
@@ -61,15 +63,19 @@ export class AlignFormer extends Module {
    * @returns [B, H, W, 3] the reference in the source's geometry, not clamped
    */
   forward(source: tf.Tensor4D, reference: tf.Tensor4D, flow: tf.Tensor4D): tf.Tensor4D {
-    const [q, k] = [this.queries.forward(source), this.keys.forward(reference)];
-    const [o0, o1, o2] = this.attention.map((unit, i) => unit.forward(q[i], k[i], flow));
-    const decode = (i: number, ...inputs: tf.Tensor4D[]): tf.Tensor4D => this.decoder[i].forward(sum(inputs));
+    const [o0, o1, o2] = tf.tidy(() => {
+      const [q, k] = [this.queries.forward(source), this.keys.forward(reference)];
+      return this.attention.map((unit, i) => unit.forward(q[i], k[i], flow));
+    });
+    /** Decoder layer `i` on x, plus `more`. */
+    const decode = (i: number, x: tf.Tensor4D, ...more: tf.Tensor4D[]): tf.Tensor4D =>
+      tf.tidy(() => more.reduce((y, other) => residual(y, other), this.decoder[i].forward(x)));
     const f0 = decode(0, o2); // [B, H, W, C]
-    const f1 = sum([decode(1, f0), o1]); // [B, H/2, W/2, C]
-    const f2 = sum([decode(2, f1), o0]); // [B, H/4, W/4, C]
-    const f3 = sum([decode(3, f2), o0, f2]);
-    const f4 = sum([decode(4, f3), o1, f1]); // [B, H/2, W/2, C]
-    const f5 = sum([decode(5, f4), o2, f0]); // [B, H, W, C]
+    const f1 = decode(1, f0, o1); // [B, H/2, W/2, C]
+    const f2 = decode(2, f1, o0); // [B, H/4, W/4, C]
+    const f3 = decode(3, f2, o0, f2);
+    const f4 = decode(4, f3, o1, f1); // [B, H/2, W/2, C]
+    const f5 = decode(5, f4, o2, f0); // [B, H, W, C]
     return this.last.forward(decode(6, f5));
   }
 }
@@ -89,13 +95,15 @@ class UNet extends Module {
 
   /** [B, H, W, 3] to features [B, H/4, W/4, C], [B, H/2, W/2, C] and [B, H, W, C]. */
   forward(image: tf.Tensor4D): Pyramid {
-    const run = (i: number, x: tf.Tensor4D): tf.Tensor4D => this.layers[i].forward(x);
-    const f0 = run(0, image);
-    const f1 = run(1, f0);
-    const f2 = run(2, f1);
-    const quarter = sum([run(3, f2), f2]);
-    const half = sum([run(4, quarter), f1]);
-    return [quarter, half, run(6, sum([run(5, half), f0]))];
+    return tf.tidy(() => {
+      const run = (i: number, x: tf.Tensor4D): tf.Tensor4D => this.layers[i].forward(x);
+      const f0 = run(0, image);
+      const f1 = run(1, f0);
+      const f2 = run(2, f1);
+      const quarter = residual(run(3, f2), f2);
+      const half = residual(run(4, quarter), f1);
+      return [quarter, half, run(6, residual(run(5, half), f0))];
+    });
   }
 }
 
@@ -125,10 +133,12 @@ export class AttentionUnit extends Module {
    * @returns [B, h, w, C]
    */
   forward(queries: tf.Tensor4D, keys: tf.Tensor4D, flow: tf.Tensor4D): tf.Tensor4D {
-    const [q, k, v] = [queries, keys, keys].map((x, i) => this.projections[i].forward(x));
-    const fitted = resizeFlow(flow, q.shape[1], q.shape[2]);
-    const seen = this.combine.forward(flowAttention(q, k, v, fitted, { heads: HEADS, radius: RADIUS }));
-    return this.norm.forward(sum([seen, this.perceptron.reduce((x, layer) => layer.forward(x), seen)]));
+    return tf.tidy(() => {
+      const [q, k, v] = [queries, keys, keys].map((x, i) => this.projections[i].forward(x));
+      const fitted = resizeFlow(flow, q.shape[1], q.shape[2]);
+      const seen = this.combine.forward(flowAttention(q, k, v, fitted, { heads: HEADS, radius: RADIUS }));
+      return this.norm.forward(residual(seen, chain(seen, this.perceptron)));
+    });
   }
 }
 
@@ -167,10 +177,8 @@ class Convs extends Module {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return this.layers.reduce(
-      (y, layer) => layer.forward(y),
-      this.sampling === 'up' ? nearestUpsample2(x) : x,
-    );
+    if (this.sampling !== 'up') return chain(x, this.layers);
+    return chain(x, [{ forward: nearestUpsample2 }, ...this.layers]);
   }
 }
 
@@ -188,8 +196,4 @@ class PictureNorm extends Module {
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return pictureNorm(x, this.weight.value(), this.bias.value(), NORM_EPSILON);
   }
-}
-
-function sum(parts: readonly tf.Tensor4D[]): tf.Tensor4D {
-  return parts.length === 1 ? parts[0] : tf.addN<tf.Tensor4D>([...parts]);
 }

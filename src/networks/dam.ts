@@ -9,12 +9,14 @@
  * Left out: the padding of pictures whose sides are no multiples of 4, which HR pictures are.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { chain } from '../nn/chain';
 import { normal } from '../nn/init';
 import { Conv2d } from '../nn/layers';
 import { Module } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { blur } from '../ops/blur';
 import { conv2d, type Activation } from '../ops/conv';
+import { residual } from '../ops/residual';
 import { transposedConv2d } from '../ops/transposed-conv';
 
 const LEAKY = { kind: 'leakyRelu', slope: 0.2 } as const satisfies Activation;
@@ -23,7 +25,7 @@ const EPSILON = 1e-8;
 
 export class Dam extends Module {
   private readonly guidance: Conv2d[];
-  private readonly chain: Record<(typeof CHAIN)[number][0], ModulatedConv2d>;
+  private readonly layers: Record<(typeof CHAIN)[number][0], ModulatedConv2d>;
 
   /** @param channels width of everything within; the official 64 */
   constructor(channels = 64) {
@@ -38,13 +40,13 @@ export class Dam extends Module {
         }),
       ),
     );
-    this.chain = Object.fromEntries(
+    this.layers = Object.fromEntries(
       CHAIN.map(([name, sampling]) => {
         const [inputs, outputs] = [name === 'conv0' ? 3 : channels, name === 'conv6' ? 3 : channels];
         const options = { style: channels, sampling, activated: name !== 'conv6' };
         return [name, this.child(name, new ModulatedConv2d(inputs, outputs, options))];
       }),
-    ) as typeof this.chain;
+    ) as typeof this.layers;
   }
 
   /**
@@ -54,21 +56,25 @@ export class Dam extends Module {
    */
   forward(source: tf.Tensor4D, reference: tf.Tensor4D): tf.Tensor4D {
     const style = this.style(reference);
-    const run = (name: keyof typeof this.chain, x: tf.Tensor4D): tf.Tensor4D =>
-      this.chain[name].forward(x, style);
-    const f0 = run('conv0', source); // [B, H, W, C]
-    const f1 = run('conv12', run('conv11', f0)); // [B, H/2, W/2, C]
-    const f2 = run('conv22', run('conv21', f1)); // [B, H/4, W/4, C]
-    const f3 = run('conv32', run('conv31', f2));
-    const f4 = run('conv42', run('conv41', tf.add(f3, f2))); // [B, H/2, W/2, C]
-    const f5 = run('conv52', run('conv51', tf.add(f4, f1))); // [B, H, W, C]
-    return run('conv6', tf.add(f5, f0));
+    const run = (x: tf.Tensor4D, ...names: (keyof typeof this.layers)[]): tf.Tensor4D => {
+      const layers = names.map((name) => this.layers[name]);
+      return chain(
+        x,
+        layers.map((layer) => ({ forward: (y) => layer.forward(y, style) })),
+      );
+    };
+    const f0 = run(source, 'conv0'); // [B, H, W, C]
+    const f1 = run(f0, 'conv11', 'conv12'); // [B, H/2, W/2, C]
+    const f2 = run(f1, 'conv21', 'conv22'); // [B, H/4, W/4, C]
+    const f3 = run(f2, 'conv31', 'conv32');
+    const f4 = run(residual(f3, f2), 'conv41', 'conv42'); // [B, H/2, W/2, C]
+    const f5 = run(residual(f4, f1), 'conv51', 'conv52'); // [B, H, W, C]
+    return run(residual(f5, f0), 'conv6');
   }
 
   /** [B, H, W, 3] to [B, 1, 1, C]. */
   style(reference: tf.Tensor4D): tf.Tensor4D {
-    const features = this.guidance.reduce((x, layer) => layer.forward(x), reference);
-    return tf.mean<tf.Tensor4D>(features, [1, 2], true);
+    return tf.tidy(() => tf.mean<tf.Tensor4D>(chain(reference, this.guidance), [1, 2], true));
   }
 }
 
