@@ -54,6 +54,14 @@ struct Windows {
   float scale;
 };
 
+// Attention through flow on maps of h x w pixels: see src/ops/flow-attention.ts.
+struct FlowWindow {
+  int64_t h, w;
+  int64_t heads, d;  // channels of a head
+  int64_t radius;
+  float scale;
+};
+
 struct Loops {
   const char* name;
   int64_t lanes;
@@ -126,6 +134,15 @@ struct Loops {
                     float share, float* volume);
   void (*correlate_grad)(const float* dvolume, const float* first, const float* around, int64_t around_row, int64_t w,
                          int64_t c, int64_t side, float share, float* dfirst, float* daround);
+
+  // --- attention through flow (flow-attention.cc), for pixels [begin, end) of all pictures; p is [pixels, samples, heads];
+  // dk and dv are added to, within the pictures of these pixels
+  int64_t (*flow_attention_scratch)(const FlowWindow& g);  // floats
+  void (*flow_attention)(const FlowWindow& g, const float* q, const float* k, const float* v, const float* flow,
+                         float* y, float* p, int64_t begin, int64_t end, float* scratch);
+  void (*flow_attention_grad)(const FlowWindow& g, const float* dy, const float* q, const float* k, const float* v,
+                              const float* flow, const float* p, float* dq, float* dk, float* dv, int64_t begin,
+                              int64_t end, float* scratch);
 
   // --- AdamW step on n elements of one parameter; `scale` multiplies the gradient first
   void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1,

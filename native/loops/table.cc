@@ -36,6 +36,9 @@ const Loops table = {
     window_backward,
     correlate,
     correlate_grad,
+    flow_attention_scratch,
+    flow_attention,
+    flow_attention_grad,
     adam,
     square_sum,
 };

@@ -45,6 +45,12 @@ void correlate(const float* first, const float* around, int64_t around_row, int6
                float share, float* volume);
 void correlate_grad(const float* dvolume, const float* first, const float* around, int64_t around_row, int64_t w,
                     int64_t c, int64_t side, float share, float* dfirst, float* daround);
+int64_t flow_attention_scratch(const FlowWindow& g);
+void flow_attention(const FlowWindow& g, const float* q, const float* k, const float* v, const float* flow, float* y,
+                    float* p, int64_t begin, int64_t end, float* scratch);
+void flow_attention_grad(const FlowWindow& g, const float* dy, const float* q, const float* k, const float* v,
+                         const float* flow, const float* p, float* dq, float* dk, float* dv, int64_t begin, int64_t end,
+                         float* scratch);
 void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
           float epsilon, float correction1, float correction2);
 double square_sum(const float* x, int64_t n);

@@ -13,7 +13,7 @@
  * An engine may supply this as two fused kernels (`fused.ts`); the composition below is their definition.
  *
  *   FlowAttention      inputs  q, k, v [B, H, W, C], flow [B, H, W, 2]; attrs heads, radius
- *                      outputs y [B, H, W, C]; p [(2 r + 1)^2, B H W, heads], the attention
+ *                      outputs y [B, H, W, C]; p, the attention in a layout of the engine's own
  *   FlowAttentionGrad  inputs  dy, q, k, v, flow, p; the same attrs
  *                      outputs dq, dk, dv
  */

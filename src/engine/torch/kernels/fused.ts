@@ -1,6 +1,6 @@
 /**
  * The fused kernels that src/ops and src/train ask for (src/ops/fused.ts): names, inputs, attributes and results as the
- * op of each documents them. native/kernels/{convolution,norm,attention,channel-attention,sampling,adam}.cc.
+ * op of each documents them. native/kernels/{convolution,norm,attention,channel-attention,flow-attention,sampling,adam}.cc.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -21,6 +21,11 @@ interface AttentionAttrs {
 interface WarpAttrs {
   factorX: number;
   factorY: number;
+}
+
+interface FlowAttentionAttrs {
+  heads: number;
+  radius: number;
 }
 
 interface AdamAttrs {
@@ -116,6 +121,27 @@ export function defineFused(define: Define, torch: TorchBackend): void {
     'CostVolumeGrad',
     ({ dy, first, second }, { radius }) =>
       torch.call('CostVolumeGrad').tensor(dy).tensor(first).tensor(second).number(radius).many(),
+  );
+  define<Record<'q' | 'k' | 'v' | 'flow', T>, FlowAttentionAttrs>(
+    'FlowAttention',
+    ({ q, k, v, flow }, { heads, radius }) => {
+      const call = torch.call('FlowAttention').tensor(q).tensor(k).tensor(v).tensor(flow);
+      return call.number(heads).number(radius).many();
+    },
+  );
+  define<Record<'dy' | 'q' | 'k' | 'v' | 'flow' | 'p', T>, FlowAttentionAttrs>(
+    'FlowAttentionGrad',
+    ({ dy, q, k, v, flow, p }, { heads, radius }) => {
+      const call = torch
+        .call('FlowAttentionGrad')
+        .tensor(dy)
+        .tensor(q)
+        .tensor(k)
+        .tensor(v)
+        .tensor(flow)
+        .tensor(p);
+      return call.number(heads).number(radius).many();
+    },
   );
   define<{ x: T }, { r: number }>('PixelShuffle', ({ x }, { r }) =>
     torch.call('PixelShuffle').tensor(x).number(r).one(),
