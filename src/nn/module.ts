@@ -3,6 +3,7 @@
  * the key that the official code gives it (`child('conv_1.0', new Conv2d(...))`), in the official order; nothing is
  * found by reflection, so the names of TypeScript fields are free.
  */
+import { createHash } from 'node:crypto';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import type { Initialiser } from './init';
@@ -89,6 +90,13 @@ export abstract class Module {
     for (const [key, parameter] of this.namedParameters())
       parameter.initialise(new Random(seed, 'init', key));
     return this;
+  }
+
+  /** SHA-256 of all values with their keys. */
+  async fingerprint(): Promise<string> {
+    const hash = createHash('sha256');
+    for (const [key, { data }] of await this.stateDict()) hash.update(`${key}:${data.length}:`).update(data);
+    return hash.digest('hex');
   }
 
   async stateDict(): Promise<StateDict> {
