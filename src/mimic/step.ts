@@ -12,6 +12,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FlowEstimator } from '../flow/estimator';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
+import { noiseAlone, noiseImages } from '../losses/noise-alone';
 import { clamp } from '../ops/clamp';
 import { resize } from '../ops/resize';
 import type { PairBatch } from '../losses/training-process';
@@ -50,11 +51,7 @@ function downSampled({ hr, lr }: PairBatch, { corrections }: MimicConfig): tf.Te
  */
 function addedNoise(batch: PairBatch, h: tf.Tensor4D, config: MimicConfig): tf.Tensor4D | undefined {
   if (!config.noise) return undefined;
-  if (batch.noise === undefined)
-    throw new Error('the batch has no noise images, which the mimicking process needs');
-  const [, height, width] = h.shape;
-  const clean = config.corrections.noise ? resize(batch.hr, height, width, { mode: 'bilinear' }) : h;
-  return tf.sub<tf.Tensor4D>(batch.noise, clean);
+  return config.corrections.noise ? noiseAlone(batch) : tf.sub<tf.Tensor4D>(noiseImages(batch), h);
 }
 
 /** What the mimicked LR is compared with: the real LR in the HR's geometry, a constant. */

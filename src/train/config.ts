@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { alignmentLossCorrected, alignmentLossSchema } from '../baselines/alignment-loss';
 import { cobiSchema } from '../baselines/cobi';
 import { cxSchema } from '../baselines/cx';
+import { auxiliaryInputSchema } from '../baselines/auxiliary-input';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { mimicCorrected, mimicSchema } from '../mimic/config';
@@ -60,6 +61,8 @@ const processSchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('cx'), options: cxSchema.prefault({}) }),
   /** The contextual bilateral loss alone. */
   z.strictObject({ name: z.literal('cobi'), options: cobiSchema.prefault({}) }),
+  /** The LR made from the HR by a generator that learns the real LR's look. */
+  z.strictObject({ name: z.literal('auxiliary-input'), options: auxiliaryInputSchema.prefault({}) }),
   /** The LR made from the HR. */
   z.strictObject({ name: z.literal('synthetic'), options: syntheticSchema.prefault({}) }),
   /** "Ours": the mimicking module beside the SR network. */
@@ -82,6 +85,7 @@ export const PROCESS_NAMES = [
   'alignment-loss',
   'cx',
   'cobi',
+  'auxiliary-input',
   'synthetic',
   'mimic',
 ] as const satisfies readonly ProcessConfig['name'][];

@@ -2,6 +2,7 @@
 import { createAlignmentLossProcess } from '../baselines/alignment-loss';
 import { createCobiProcess } from '../baselines/cobi';
 import { createCxProcess } from '../baselines/cx';
+import { createAuxiliaryInputProcess } from '../baselines/auxiliary-input';
 import { l1Process } from '../baselines/l1';
 import { syntheticProcess } from '../baselines/synthetic';
 import type { TrainingProcess } from '../losses/training-process';
@@ -23,6 +24,8 @@ export function createProcess(config: ProcessConfig, seed: number): TrainingProc
       return createCxProcess(config.options, seed);
     case 'cobi':
       return createCobiProcess(config.options, seed);
+    case 'auxiliary-input':
+      return createAuxiliaryInputProcess(config.options, seed);
     case 'synthetic':
       return syntheticProcess(config.options);
     case 'mimic':
