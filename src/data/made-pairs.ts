@@ -15,7 +15,7 @@ import { encodeImage } from '../image/file';
 import type { Image } from '../image/image';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { writeFileAtomic } from '../util/write-file';
-import { fingerprintOf, imageOf, readPair, type Pair, type PairFiles, type PairSet, type Pixels } from './pairs';
+import { filePairs, imageOf, type Pair, type PairFiles, type PairSet, type Pixels } from './pairs';
 
 export interface PairMaker {
   /** What it makes: "pseudo-GT". */
@@ -62,12 +62,7 @@ export async function madePairs(
   } finally {
     shown.stop();
   }
-  return {
-    description: `${maker.what} of ${pairs.description}`,
-    size: files.length,
-    load: (index) => readPair(files[index]),
-    fingerprint: () => fingerprintOf(files.flatMap((f) => [f.lr, f.hr])),
-  };
+  return filePairs(files, `${maker.what} of ${pairs.description}`);
 }
 
 function keyOf({ lr, hr }: Pair, identity: string): string {

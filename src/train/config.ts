@@ -1,9 +1,10 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
 import { alignmentLossCorrected, alignmentLossSchema } from '../baselines/alignment-loss';
+import { auxiliaryInputSchema } from '../baselines/auxiliary-input';
 import { cobiSchema } from '../baselines/cobi';
 import { cxSchema } from '../baselines/cx';
-import { auxiliaryInputSchema } from '../baselines/auxiliary-input';
+import { pseudoGtSchema } from '../baselines/pseudo-gt';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { mimicCorrected, mimicSchema } from '../mimic/config';
@@ -63,6 +64,8 @@ const processSchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('cobi'), options: cobiSchema.prefault({}) }),
   /** The LR made from the HR by a generator that learns the real LR's look. */
   z.strictObject({ name: z.literal('auxiliary-input'), options: auxiliaryInputSchema.prefault({}) }),
+  /** The HR brought into the LR's geometry before. */
+  z.strictObject({ name: z.literal('pseudo-gt'), options: pseudoGtSchema.prefault({}) }),
   /** The LR made from the HR. */
   z.strictObject({ name: z.literal('synthetic'), options: syntheticSchema.prefault({}) }),
   /** "Ours": the mimicking module beside the SR network. */
@@ -86,6 +89,7 @@ export const PROCESS_NAMES = [
   'cx',
   'cobi',
   'auxiliary-input',
+  'pseudo-gt',
   'synthetic',
   'mimic',
 ] as const satisfies readonly ProcessConfig['name'][];

@@ -70,7 +70,7 @@ export async function train(
   const config = trainingConfig(settings);
   const engine = await startEngine();
   const network = createNetwork(config.network.name, config.network.preset);
-  const process = createProcess(config.process, config.recipe.seed);
+  const process = createProcess(config.process, config.recipe);
   const files = runFiles(folder);
   try {
     network.initialise(config.recipe.seed);
