@@ -47,6 +47,17 @@ export { blankImage, cropImage } from './image/image';
 export { busiestSquare, montage } from './image/montage';
 export { imresize } from './image/resize';
 
+export { score } from './metrics/score';
+export type { ImageSource, ScoreOptions, ScoreRow, ScoreTable } from './metrics/score';
+export { METRIC_NAMES } from './metrics/metrics';
+export type { MetricName } from './metrics/metrics';
+export { meanCiede2000 } from './metrics/ciede2000';
+export { niqe } from './metrics/niqe';
+export { fitNiqeModel } from './metrics/niqe-fit';
+export { readNiqeModel, writeNiqeModel } from './metrics/niqe-model';
+export { nrqm } from './metrics/nrqm';
+export { readNrqmModel, writeNrqmModel } from './metrics/nrqm-model';
+export { perceptualIndex } from './metrics/pi';
 export { psnr } from './metrics/psnr';
 export { ssim } from './metrics/ssim';
 

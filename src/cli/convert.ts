@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
 import { requireFit } from '../networks/fit';
+import { convertMetricModel } from '../metrics/metrics';
 import { createNetwork, NETWORK_NAMES, NETWORKS, type NetworkName } from '../networks/networks';
 import { readRunConfig, runFiles } from '../train/run';
 import { InputError, unknownName } from '../util/errors';
@@ -37,7 +38,10 @@ const FORMATS: Readonly<Record<string, 'safetensors' | 'pytorch' | 'onnx'>> = {
 export function convertCommand(): Command {
   return new Command('convert')
     .description('Convert weights: PyTorch and safetensors both ways, and to ONNX for other runtimes.')
-    .argument('<in>', 'weights (.pth, .pt, .safetensors) or a run folder of mimicsr train')
+    .argument(
+      '<in>',
+      'weights (.pth, .pt, .safetensors), a run folder of mimicsr train, or the .mat of NIQE or NRQM',
+    )
     .argument('<out>', 'file to write; its ending names the format: .safetensors, .pth, .pt, .onnx')
     .option(
       '--network <name>',
@@ -56,6 +60,11 @@ export function convertCommand(): Command {
     .action(async (input: string, output: string, flags: Flags) => {
       const format = FORMATS[extname(output).toLowerCase()];
       checkFlags(output, format, flags);
+      if (extname(input).toLowerCase() === '.mat') {
+        if (format !== 'safetensors') throw new InputError(`${input} can only become a .safetensors file`);
+        print(`${output}: ${convertMetricModel(input, output)}`);
+        return;
+      }
       const source = openSource(input, flags);
       if (format === 'onnx' && source.network === undefined) {
         throw new InputError(

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { note } from './output';
 import { quickstartCommand } from './quickstart';
+import { scoreCommand } from './score';
 import { trainCommand } from './train';
 import { upscaleCommand } from './upscale';
 
@@ -20,6 +21,7 @@ export function program(): Command {
     quickstartCommand,
     trainCommand,
     evaluateCommand,
+    scoreCommand,
     upscaleCommand,
     convertCommand,
     dataCommand,

@@ -5,8 +5,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Numbers that JSON lacks are written as text: the PSNR of equal pictures is "Infinity". */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, undefined, 2));
+  const finite = (_: string, v: unknown): unknown =>
+    typeof v === 'number' && !Number.isFinite(v) ? String(v) : v;
+  print(JSON.stringify(value, finite, 2));
 }
 
 export function note(text: string): void {

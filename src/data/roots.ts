@@ -28,7 +28,8 @@ export function findDataset(name: string): string | undefined {
  */
 export function findWeights(files: readonly string[]): string {
   const folders = [join(dataRoot(), 'weights')];
-  if (process.env.MIMICSR_SHARED) folders.push(resolve(process.env.MIMICSR_SHARED, 'data', 'weights'));
+  const material = process.env.MIMICSR_SHARED;
+  if (material) folders.push(...['weights', 'metrics'].map((name) => resolve(material, 'data', name)));
   const paths = folders.flatMap((folder) => files.map((file) => join(folder, file)));
   return paths.find((path) => existsSync(path)) ?? paths[0];
 }

@@ -23,6 +23,8 @@ export interface ResizeOptions {
   readonly border?: ResizeBorder;
   /** Default `none`. `final` is the rule for making LR images as BasicSR does. */
   readonly rounding?: ResizeRounding;
+  /** Of weights, products and sums. Default `float64`; pyiqa and BasicSR compute in `float32`. */
+  readonly precision?: 'float64' | 'float32';
 }
 
 /** A scale for both axes (output length ceil(n * scale)), or the output size (each axis then has its own scale). */
@@ -33,10 +35,10 @@ export type ScaleOrSize = number | { readonly width: number; readonly height: nu
  * or `per-pass` the picture is taken as 8-bit (`toUint8`), rounded half up as MATLAB does, and given as value/255.
  */
 export function imresize(image: Image, scaleOrSize: ScaleOrSize, options: ResizeOptions = {}): Image {
-  const { border = 'symmetric', rounding = 'none' } = options;
+  const { rounding = 'none' } = options;
   const source = new Float64Array(rounding === 'none' ? image.data : toUint8(image));
   const plane = { ...image, data: source };
-  const { width, height, channels, data } = resizePlanes(plane, scaleOrSize, { border, rounding });
+  const { width, height, channels, data } = resizePlanes(plane, scaleOrSize, options);
   const unit = rounding === 'none' ? 1 : 255;
   for (let i = 0; i < data.length; i++) data[i] /= unit;
   return { width, height, channels, data: new Float32Array(data) };
@@ -53,16 +55,17 @@ export interface Planes {
 
 /** `imresize` in float64: the core that every picture goes through. Rounding is to whole numbers in 0..255. */
 export function resizePlanes(planes: Planes, scaleOrSize: ScaleOrSize, options: ResizeOptions = {}): Planes {
-  const { border = 'symmetric', rounding = 'none' } = options;
+  const { border = 'symmetric', rounding = 'none', precision = 'float64' } = options;
+  const float32 = precision === 'float32';
   const [width, scaleX] = outputLength(planes.width, scaleOrSize, 'width');
   const [height, scaleY] = outputLength(planes.height, scaleOrSize, 'height');
-  const columns = cubicWeights(planes.width, width, scaleX, border);
-  const rows = cubicWeights(planes.height, height, scaleY, border);
+  const columns = atPrecision(cubicWeights(planes.width, width, scaleX, border), float32);
+  const rows = atPrecision(cubicWeights(planes.height, height, scaleY, border), float32);
   // MATLAB starts with the axis that shrinks most; rows on a tie.
   const passes = scaleY <= scaleX ? [resizeRows, resizeColumns] : [resizeColumns, resizeRows];
   let result = planes;
   passes.forEach((pass, i) => {
-    result = pass(result, pass === resizeRows ? rows : columns);
+    result = pass(result, pass === resizeRows ? rows : columns, float32);
     if (rounding === 'per-pass' || (rounding === 'final' && i === 1)) roundToUint8(result.data);
   });
   return result;
@@ -151,8 +154,12 @@ function withoutIdleTaps(full: AxisWeights): AxisWeights {
   return { length, taps: kept, index, weight };
 }
 
+function atPrecision(axis: AxisWeights, float32: boolean): AxisWeights {
+  return float32 ? { ...axis, weight: axis.weight.map(Math.fround) } : axis;
+}
+
 /** Changes the height. An output row is a weighted sum of input rows, each read from end to end. */
-function resizeRows(planes: Planes, { length, taps, index, weight }: AxisWeights): Planes {
+function resizeRows(planes: Planes, { length, taps, index, weight }: AxisWeights, float32: boolean): Planes {
   const stride = planes.width * planes.channels;
   const out = new Float64Array(length * stride);
   for (let y = 0; y < length; y++) {
@@ -162,14 +169,19 @@ function resizeRows(planes: Planes, { length, taps, index, weight }: AxisWeights
       if (w === 0) continue;
       const from = index[y * taps + k] * stride;
       const input = planes.data.subarray(from, from + stride);
-      for (let x = 0; x < stride; x++) row[x] += w * input[x];
+      if (float32) for (let x = 0; x < stride; x++) row[x] = Math.fround(row[x] + Math.fround(w * input[x]));
+      else for (let x = 0; x < stride; x++) row[x] += w * input[x];
     }
   }
   return { ...planes, height: length, data: out };
 }
 
 /** Changes the width. */
-function resizeColumns(planes: Planes, { length, taps, index, weight }: AxisWeights): Planes {
+function resizeColumns(
+  planes: Planes,
+  { length, taps, index, weight }: AxisWeights,
+  float32: boolean,
+): Planes {
   const { width, height, channels, data } = planes;
   const out = new Float64Array(height * length * channels);
   const offset = index.map((j) => j * channels);
@@ -179,7 +191,10 @@ function resizeColumns(planes: Planes, { length, taps, index, weight }: AxisWeig
     for (let x = 0; x < length; x++) {
       for (let c = 0; c < channels; c++) {
         let sum = 0;
-        for (let t = x * taps; t < (x + 1) * taps; t++) sum += weight[t] * input[offset[t] + c];
+        for (let t = x * taps; t < (x + 1) * taps; t++) {
+          const product = weight[t] * input[offset[t] + c];
+          sum = float32 ? Math.fround(sum + Math.fround(product)) : sum + product;
+        }
         row[x * channels + c] = sum;
       }
     }
