@@ -3,7 +3,7 @@
  * be scored does not stop the others.
  */
 import { existsSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, isAbsolute, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import workerpool from 'workerpool';
 import { threadCount } from '../engine/threads';
@@ -115,7 +115,7 @@ function listSources(sources: readonly ImageSource[]): ImageSource[] {
 function listFiles(path: string): string[] {
   if (existsSync(path)) return statSync(path).isDirectory() ? listImages(path) : [path];
   if (!isDynamicPattern(path)) throw new InputError(`no file or folder ${path}`);
-  const found = globSync(path, { expandDirectories: false }).sort();
+  const found = globSync(path, { expandDirectories: false, absolute: isAbsolute(path) }).sort();
   if (found.length === 0) throw new InputError(`no file matches ${path}`);
   return found;
 }
