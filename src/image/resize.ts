@@ -92,7 +92,7 @@ export interface AxisWeights {
 /** A picture through one set of weights along its rows and another along its columns, in float64 between the two. */
 export function applyAxes(image: Image, columns: AxisWeights, rows: AxisWeights): Image {
   const planes = { ...image, data: new Float64Array(image.data) };
-  const { width, height, channels, data } = resizeColumns(resizeRows(planes, rows), columns);
+  const { width, height, channels, data } = resizeColumns(resizeRows(planes, rows, false), columns, false);
   return { width, height, channels, data: new Float32Array(data) };
 }
 

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ThreadPool } from '../engine/wasm/threads';
 import { WebAssembly, type Memory } from '../engine/wasm/webassembly';
-import { threadCount } from '../engine/threads';
+import { threadCount } from '../util/threads';
 import { InputError } from '../util/errors';
 
 const KERNELS = join(__dirname, '../../native/metrics/build/metrics.wasm');

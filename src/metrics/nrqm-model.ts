@@ -33,7 +33,7 @@ export interface NrqmModel {
   readonly linear: Float64Array;
 }
 
-const FILES = ['nrqm-model.safetensors', 'nrqm-model.mat', 'NRQM_model.mat', 'model.mat'];
+const FILES = ['nrqm.safetensors', 'NRQM_model.mat', 'model.mat'];
 
 /**
  * The model in a file: the compact safetensors, or the authors' .mat (slower to read; `mimicsr convert` makes the other).
@@ -60,7 +60,7 @@ function findNrqmModel(): string {
 export function requireNrqmModel(path = findNrqmModel()): void {
   if (existsSync(path)) return;
   throw new InputError(
-    `${path}: NRQM's model is missing (PI needs it too); \`mimicsr data fetch nrqm-model\` brings it or says where it is had`,
+    `${path}: NRQM's model is missing (PI needs it too); \`mimicsr data fetch nrqm\` brings it or says where it is had`,
   );
 }
 

@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, extname, isAbsolute, join } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import workerpool from 'workerpool';
-import { threadCount } from '../engine/threads';
+import { threadCount } from '../util/threads';
 import { listImages } from '../image/file';
 import type { Image } from '../image/image';
 import { InputError, unknownName } from '../util/errors';

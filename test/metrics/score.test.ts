@@ -106,7 +106,7 @@ describe('score', () => {
     [
       'a missing model',
       () => score(noisy, ['pi'], { models: { nrqm: path('no.safetensors'), ...models } }),
-      /mimicsr data fetch nrqm-model/,
+      /mimicsr data fetch nrqm/,
     ],
     ['no reference', () => score(noisy, ['psnr']), /PSNR-Y needs a reference/],
     [
