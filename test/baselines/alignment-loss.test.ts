@@ -227,7 +227,7 @@ describe(`The alignment loss on ${TEST_ENGINE}`, () => {
     it('compares the recoloured LR with the warped HR at LR size', () => {
       tf.tidy(() => {
         // Colours that the mapping leaves alone, and no flow: the difference is that of the two pictures.
-        const identity = { forward: (x: tf.Tensor4D) => x } as unknown as Gcm;
+        const identity = { forward: (x: tf.Tensor4D) => x, valueCount: () => 0 } as unknown as Gcm;
         const batch = {
           lr: tf.fill<tf.Rank.R4>([1, side, side, 3], 0.25),
           hr: tf.fill<tf.Rank.R4>([1, 32, 32, 3], 0.75),

@@ -274,6 +274,10 @@ export class TorchBackend extends tf.KernelBackend {
 /** Values as the typed array of their element type. */
 function elements(values: tf.BackendValues, dtype: tf.DataType): Elements {
   const list = values as ArrayLike<number>;
+  // Node's native interface takes no memory that threads share, which the loader's batches lie in: a copy.
+  if (ArrayBuffer.isView(values) && values.buffer instanceof SharedArrayBuffer) {
+    return elements(values.slice(), dtype);
+  }
   if (dtype === 'float32') return values instanceof Float32Array ? values : Float32Array.from(list);
   if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(list);
   if (dtype === 'bool') return values instanceof Uint8Array ? values : Uint8Array.from(list);
