@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { note } from './output';
 import { quickstartCommand } from './quickstart';
+import { reproduceCommand } from './reproduce';
 import { scoreCommand } from './score';
 import { trainCommand } from './train';
 import { upscaleCommand } from './upscale';
@@ -19,6 +20,7 @@ export function program(): Command {
     .showHelpAfterError('(mimicsr COMMAND --help shows the options and an example)');
   const commands = [
     quickstartCommand,
+    reproduceCommand,
     trainCommand,
     evaluateCommand,
     scoreCommand,

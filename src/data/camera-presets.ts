@@ -102,7 +102,18 @@ const COLOUR_TRUE: ColourShares = {
   saturation: 0,
 };
 
-export type CameraPresetName = 'realsr-like' | 'srraw-like' | 'aligned';
+export type CameraPresetName =
+  'realsr-like' | 'srraw-like' | 'srraw-geometry' | 'srraw-colour' | 'srraw-aligned' | 'aligned';
+
+const SRRAW_LIKE: CameraPreset = {
+  misalignment: [0.42, 1.75],
+  movement: { shift: 2.5, rotation: 1, zoom: 1, distortion: 0.5, parallax: 1.2 },
+  parallaxSpacing: [16, 48],
+  colourGap: [5.9, 7.3],
+  colour: { exposure: 3, red: 0.5, blue: 0.5, vignetting: 0.5, gamma: 0.5, contrast: 0.5, saturation: 0.5 },
+  ...REALSR_DEGRADATION,
+  shotNoise: [1e-5, 3e-4],
+};
 
 /**
  * Presets, each beside what it was calibrated on: median / 90th percentile over pairs. Real: flow estimated on textured
@@ -126,6 +137,9 @@ export type CameraPresetName = 'realsr-like' | 'srraw-like' | 'aligned';
  * raise `misalignment`. Of the CIE76, about 1.5 in all presets is not colour at all but blur, sampling in linear
  * light and JPEG chroma.
  *
+ * `srraw-geometry`, `srraw-colour`, `srraw-aligned`: `srraw-like` with its movement alone, its colour change alone, and
+ * neither of them.
+ *
  * `aligned`: the degradations of `realsr-like`, no movement and no colour change: what every method is up against.
  */
 export const CAMERA_PRESETS: Readonly<Record<CameraPresetName, CameraPreset>> = {
@@ -137,14 +151,15 @@ export const CAMERA_PRESETS: Readonly<Record<CameraPresetName, CameraPreset>> = 
     colour: { exposure: 0.7, red: 1.2, blue: 1.2, vignetting: 0.6, gamma: 0.7, contrast: 1.2, saturation: 1.5 },
     ...REALSR_DEGRADATION,
   },
-  'srraw-like': {
-    misalignment: [0.42, 1.75],
-    movement: { shift: 2.5, rotation: 1, zoom: 1, distortion: 0.5, parallax: 1.2 },
-    parallaxSpacing: [16, 48],
-    colourGap: [5.9, 7.3],
-    colour: { exposure: 3, red: 0.5, blue: 0.5, vignetting: 0.5, gamma: 0.5, contrast: 0.5, saturation: 0.5 },
-    ...REALSR_DEGRADATION,
-    shotNoise: [1e-5, 3e-4],
+  'srraw-like': SRRAW_LIKE,
+  'srraw-geometry': { ...SRRAW_LIKE, colourGap: [0, 0], colour: COLOUR_TRUE },
+  'srraw-colour': { ...SRRAW_LIKE, misalignment: [0, 0], movement: STILL },
+  'srraw-aligned': {
+    ...SRRAW_LIKE,
+    misalignment: [0, 0],
+    movement: STILL,
+    colourGap: [0, 0],
+    colour: COLOUR_TRUE,
   },
   aligned: {
     misalignment: [0, 0],

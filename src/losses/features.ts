@@ -1,4 +1,5 @@
 /** What pictures are compared by in the contextual losses: maps of a feature network, and patches of the pictures. */
+import { existsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { findWeights } from '../data/roots';
 import { Vgg19, type Vgg19Options } from '../networks/vgg19';
@@ -23,6 +24,14 @@ export interface FeatureNetwork {
  */
 export function loadFeatureNetwork(name: FeatureName, options: Vgg19Options): FeatureNetwork {
   return name === 'vgg19' ? Vgg19.load(findWeights(VGG19_FILES), options) : Vgg19.randomOrthogonal(options);
+}
+
+/**
+ * What to use where a configuration leaves the choice to the machine: VGG19 if its weights are here, else the random stack,
+ * which needs none. Ask once, when the configuration is made, and store the answer.
+ */
+export function featuresAtHand(): FeatureName {
+  return existsSync(findWeights(VGG19_FILES)) ? 'vgg19' : 'random-orthogonal';
 }
 
 /** Draws `count` of `size` places without replacement, in random order; all places, in theirs, where there are no more. */

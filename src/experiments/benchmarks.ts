@@ -1,0 +1,151 @@
+/**
+ * What networks are scored on. With reference: a benchmark's own LR (MATLAB bicubic, the paper's Tables 1 and 2), or its HR
+ * pictures photographed by a camera that is held still, whose blur, noise and JPEG are those of a training on that camera.
+ * Without reference (Table 3): the LR pictures of real pairs, or of the camera as it takes them.
+ */
+import {
+  cameraPairs,
+  filePhotos,
+  scenePhotos,
+  type CameraPresetName,
+  type PhotoSource,
+} from '../data/camera-pairs';
+import { folderPairs, imageOf, pairFiles, pixelsOf, type PairSet } from '../data/pairs';
+import { folderOf } from '../data/roots';
+import { imresize } from '../image/resize';
+import { PAPER_PROTOCOL } from '../metrics/metric';
+import { createMetric, requireModels, type MetricSettings } from '../metrics/metrics';
+import { evaluate, MEASURES, type Upscaler } from '../train/evaluate';
+import { InputError } from '../util/errors';
+import { silentProgress, type ProgressFactory } from '../util/progress';
+import type { ScoreMetric } from './store';
+
+export interface Benchmark {
+  /** A dataset's name, or "scenes" for drawn ones. */
+  readonly name: string;
+  readonly kind: 'full-reference' | 'no-reference';
+  /** Which LR: the benchmark's own bicubic one, that of a camera, or that of real pairs. */
+  readonly lr: 'bicubic' | 'real' | CameraPresetName;
+  /** Only the first so many pictures. */
+  readonly pictures?: number;
+}
+
+export interface Score {
+  readonly metric: ScoreMetric;
+  readonly protocol: string;
+  readonly value: number;
+  readonly images: number;
+}
+
+/** Benchmark pictures are photographed, and scenes drawn, with this seed; trainings use small ones. */
+const BENCHMARK_SEED = 1_000_003;
+const SCENES = 5;
+const CROP = PAPER_PROTOCOL.crop;
+
+export const NO_REFERENCE_METRICS = ['niqe', 'nrqm', 'pi'] as const;
+
+const SETTINGS: MetricSettings = { protocol: PAPER_PROTOCOL, program: 'pyiqa', models: {} };
+
+/** "Set5", "Set5 (srraw-like LR)". */
+export function benchmarkTitle({ name, lr }: Benchmark): string {
+  return lr === 'bicubic' || lr === 'real' ? name : `${name} (${lr} LR)`;
+}
+
+/** The metrics that a benchmark can be scored by here: those without reference need models, which may not be at hand. */
+export function metricsOf({ kind }: Benchmark): readonly ScoreMetric[] {
+  if (kind === 'full-reference') return MEASURES;
+  return NO_REFERENCE_METRICS.filter((metric) => missingModel(metric) === undefined);
+}
+
+/** Why a metric cannot be computed here, with what brings its model; undefined where it can. */
+export function missingModel(metric: (typeof NO_REFERENCE_METRICS)[number]): string | undefined {
+  try {
+    requireModels([metric], SETTINGS);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+}
+
+/** @throws InputError where the dataset is not here */
+export function benchmarkPairs(benchmark: Benchmark): PairSet {
+  const all = allPairs(benchmark);
+  return { ...all, size: Math.min(all.size, benchmark.pictures ?? all.size) };
+}
+
+function allPairs({ name, kind, lr }: Benchmark): PairSet {
+  if (lr === 'real') return folderPairs(folderOf(name));
+  if (lr === 'bicubic')
+    return name === 'scenes'
+      ? bicubicPairs(scenePhotos(SCENES, BENCHMARK_SEED))
+      : folderPairs(folderOf(name));
+  const photos =
+    name === 'scenes'
+      ? scenePhotos(SCENES, BENCHMARK_SEED)
+      : filePhotos(
+          pairFiles(folderOf(name)).map((pair) => pair.hr),
+          `${name} photographs`,
+        );
+  return cameraPairs(photos, lr, BENCHMARK_SEED, kind === 'full-reference' ? 'aligned' : 'lr');
+}
+
+/** Each picture with its LR by MATLAB's bicubic. */
+function bicubicPairs(photos: PhotoSource): PairSet {
+  return {
+    description: `bicubic LR of ${photos.description}`,
+    size: photos.size,
+    async load(index) {
+      const { name, image } = await photos.load(index);
+      return { name, hr: pixelsOf(image), lr: pixelsOf(imresize(image, 1 / 4)) };
+    },
+    fingerprint: () => `bicubic LR of ${photos.description}, seed ${photos.seed}`,
+  };
+}
+
+/** Mean scores of an upscaler over a benchmark, by every metric that it can be scored by here. */
+export async function scoreBenchmark(
+  upscaler: Upscaler,
+  benchmark: Benchmark,
+  options: { readonly progress?: ProgressFactory; readonly signal?: AbortSignal } = {},
+): Promise<Score[]> {
+  const pairs = benchmarkPairs(benchmark);
+  if (benchmark.kind === 'full-reference') {
+    const { mean, images } = await evaluate(upscaler, pairs, { ...options, crop: CROP });
+    const protocol = (metric: string): string => `${metric.endsWith('Y') ? 'luma' : 'RGB'}, crop ${CROP}`;
+    return MEASURES.map((metric) => ({
+      metric,
+      protocol: protocol(metric),
+      value: mean[metric],
+      images: images.length,
+    }));
+  }
+  return scoreUnreferenced(upscaler, pairs, options);
+}
+
+async function scoreUnreferenced(
+  upscaler: Upscaler,
+  pairs: PairSet,
+  { progress = silentProgress }: { readonly progress?: ProgressFactory },
+): Promise<Score[]> {
+  const names = NO_REFERENCE_METRICS.filter((metric) => missingModel(metric) === undefined);
+  const metrics = names.map((name) => createMetric(name, SETTINGS));
+  const sums = names.map(() => 0);
+  const bar = progress(`score ${pairs.description}`, pairs.size);
+  try {
+    for (let i = 0; i < pairs.size; i++) {
+      const pair = await pairs.load(i);
+      const sr = await upscaler(imageOf(pair.lr), pair.name);
+      for (const [k, metric] of metrics.entries()) sums[k] += await metric.score(sr);
+      bar.update(i + 1, pair.name);
+    }
+  } finally {
+    bar.stop();
+  }
+  return names.map((metric, k) => ({
+    metric,
+    protocol: SETTINGS.program,
+    value: sums[k] / pairs.size,
+    images: pairs.size,
+  }));
+}

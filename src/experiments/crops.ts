@@ -1,0 +1,68 @@
+/** Figures 6 to 8: the same crop of a picture as every row of a grid upscales it, side by side with LR and HR. */
+import { imageOf } from '../data/pairs';
+import { cropImage, type Image } from '../image/image';
+import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
+import { scores } from '../train/evaluate';
+import { benchmarkPairs, type Benchmark } from './benchmarks';
+import type { Grid } from './grids';
+import { planGrid, trainedUpscaler, type Folders } from './runner';
+
+const SIDE = 96;
+const CROP = 4;
+
+export interface CropOptions {
+  /** Which pictures of the benchmark. Default: the first and the third (Set5: baby, butterfly). */
+  readonly pictures?: readonly number[];
+  /** Side of the crop, HR pixels. */
+  readonly side?: number;
+  /** Every pixel becomes zoom x zoom. */
+  readonly zoom?: number;
+}
+
+/**
+ * One row a picture and SR network, cut where the picture has most detail. Rows of the grid without weights here are left out; the first seed counts.
+ * An engine must be running.
+ */
+export async function cropGrid(
+  grid: Grid,
+  benchmark: Benchmark,
+  folders: Folders,
+  { pictures = [0, 2], side = SIDE, zoom = 2 }: CropOptions = {},
+): Promise<Image> {
+  const shown = planGrid(grid)
+    .filter((run, i, all) => all.findIndex((r) => r.network === run.network && r.method === run.method) === i)
+    .flatMap((run) => {
+      const found = trainedUpscaler(run, folders);
+      return found === undefined ? [] : [{ run, ...found }];
+    });
+  const networks = [...new Set(shown.map(({ run }) => run.network))].filter((network) => network !== '');
+  try {
+    const pairs = benchmarkPairs(benchmark);
+    const rows: Panel[][] = [];
+    for (const index of pictures.filter((i) => i < pairs.size)) {
+      const pair = await pairs.load(index);
+      const [lr, hr] = [imageOf(pair.lr), imageOf(pair.hr)];
+      const { left, top } = busiestSquare(hr, side);
+      const crop = (image: Image): Image => cropImage(image, left, top, side, side);
+      for (const network of networks) {
+        const panels: Panel[] = [{ image: crop(enlargePixels(lr, 4)), caption: `LR, ${pair.name}` }];
+        for (const { run, upscaler } of shown.filter(
+          (s) => s.run.network === network || s.run.network === '',
+        )) {
+          const sr = await upscaler(lr, pair.name);
+          const score =
+            benchmark.kind === 'full-reference' ? ` ${scores(sr, hr, CROP).psnrY.toFixed(2)} dB` : '';
+          panels.push({ image: crop(sr), caption: `${label(run)}${score}` });
+        }
+        rows.push([...panels, { image: crop(hr), caption: 'HR' }]);
+      }
+    }
+    return await montage(rows, zoom);
+  } finally {
+    for (const { dispose } of shown) dispose();
+  }
+}
+
+function label({ network, method }: { readonly network: string; readonly method: string }): string {
+  return network === '' ? method : `${network.split(',')[0]} ${method}`;
+}

@@ -1,0 +1,54 @@
+/**
+ * An experiment: one training (SR network, process, training set, recipe, seed) as a table asks for it. Its identity is its
+ * complete configuration, so that tables which need the same training share one run, and a run that was made with other
+ * settings is another experiment.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readRunConfig, runFiles } from '../train/run';
+import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from '../train/config';
+
+export interface Experiment {
+  /** "seemore-mimic-srraw-like-s1-0f3a9c21": readable, and unique by the hash of the configuration. */
+  readonly id: string;
+  readonly config: TrainingConfig;
+}
+
+/**
+ * @throws InputError on a bad configuration
+ */
+export function experiment(settings: TrainingSettings): Experiment {
+  const config = trainingConfig(settings);
+  const { network, process, data, recipe } = config;
+  // How often it is saved and logged does not change what is trained.
+  const decides = { network, process, data, recipe: { ...recipe, checkpointEvery: 0, logEvery: 0 } };
+  const hash = createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 8);
+  return { id: `${network.name}-${process.name}-${dataName(data)}-s${recipe.seed}-${hash}`, config };
+}
+
+/** The camera's preset, or the name of the folder of real pairs. */
+function dataName(data: DataConfig): string {
+  if (data.kind !== 'pairs') return data.preset;
+  return (data.folder.split(/[\\/]/).pop() ?? '').replace(/[^\w.-]/g, '_');
+}
+
+/** The run folder of an experiment. */
+export function runFolder(root: string, { id }: Experiment): string {
+  return join(root, id);
+}
+
+/** What a run recorded beside its configuration: where it ran and on what data. */
+export interface RunRecord {
+  readonly engine: { readonly name: string; readonly detail: string };
+  readonly versions: { readonly commit: string };
+  readonly provenance: { readonly pairs: string; readonly pairsSha256: string };
+}
+
+/** The record of a run that was begun, else undefined. */
+export function runRecord(folder: string): RunRecord | undefined {
+  const { config } = runFiles(folder);
+  if (!existsSync(config)) return undefined;
+  readRunConfig(config); // refuses what is not a run's
+  return JSON.parse(readFileSync(config, 'utf8')) as RunRecord;
+}

@@ -1,0 +1,359 @@
+/**
+ * The paper's tables, and ours beyond them, as data: rows of trainings, columns of scores. A grid trains nothing; the runner
+ * makes its runs, the store holds their scores, `table.ts` puts them into the grid.
+ */
+import type { NetworkName } from '../networks/networks';
+import { NETWORK_NAMES } from '../networks/networks';
+import { mimicCorrected, type MimicSettings } from '../mimic/config';
+import type { TrainingSettings } from '../train/config';
+import { unknownName } from '../util/errors';
+import { missingModel, NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
+import { experiment, type Experiment } from './experiment';
+import { METHODS, mimicReleased, type MethodName } from './methods';
+import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
+import type { ScoreMetric } from './store';
+
+export interface GridRow {
+  /** The SR network, as the table names it; empty for bicubic. */
+  readonly network: string;
+  /** The training process or variant. */
+  readonly method: string;
+  /** Whether this is the paper's method, which the others are held against. */
+  readonly ours: boolean;
+  /** By training set, one experiment a seed. Empty for bicubic, which is trained on nothing. */
+  readonly experiments: Readonly<Record<string, readonly Experiment[]>>;
+}
+
+export interface GridColumn {
+  /** Which of a row's trainings. */
+  readonly trainedOn: string;
+  readonly benchmark: Benchmark;
+  readonly metric: ScoreMetric;
+}
+
+export interface Grid {
+  readonly id: GridName;
+  readonly title: string;
+  readonly profile: Profile;
+  /** What a reader must know: stand-ins, networks and weights other than the paper's. */
+  readonly notes: readonly string[];
+  readonly rows: readonly GridRow[];
+  readonly columns: readonly GridColumn[];
+}
+
+export const GRID_NAMES = ['table1', 'table2', 'table3', 'importance', 'ablations', 'lambda'] as const;
+export type GridName = (typeof GRID_NAMES)[number];
+
+/** Which rows; left out: all. */
+export interface GridOptions {
+  readonly networks?: readonly NetworkName[];
+  readonly methods?: readonly MethodName[];
+  readonly seeds?: readonly number[];
+  /** Updates of a run, where they are not to be the profile's. */
+  readonly iterations?: number;
+  /** Of the sweep. */
+  readonly lambdas?: readonly number[];
+  /** Sweep and ablations: of which network. */
+  readonly network?: NetworkName;
+}
+
+const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly MethodName[]>> = {
+  table1: ['l1', 'alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt', 'mimic', 'mimic-corrected'],
+  table2: ['l1', 'alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt', 'mimic', 'mimic-corrected'],
+  table3: [
+    'synthetic',
+    'alignment-loss',
+    'cx',
+    'cobi',
+    'auxiliary-input',
+    'pseudo-gt',
+    'mimic',
+    'mimic-corrected',
+  ],
+};
+
+export const LAMBDAS = [0, 0.001, 0.01, 0.1, 1] as const;
+
+/** @throws InputError for an unknown grid */
+export function grid(name: string, profile: Profile, options: GridOptions = {}): Grid {
+  switch (name as GridName) {
+    case 'table1':
+      return benchmarkTable('table1', 'SR-RAW', profile, options);
+    case 'table2':
+      return benchmarkTable('table2', 'RealSR', profile, options);
+    case 'table3':
+      return pictureTable(profile, options);
+    case 'importance':
+      return importance(profile, options);
+    case 'ablations':
+      return ablations(profile, options);
+    case 'lambda':
+      return lambdaSweep(profile, options);
+    default:
+      throw unknownName('table or figure', name, GRID_NAMES);
+  }
+}
+
+const BICUBIC: GridRow = { network: '', method: 'bicubic', ours: false, experiments: {} };
+
+/** Tables 1 and 2: trained on one set of real pairs, scored on benchmarks with reference. */
+function benchmarkTable(
+  id: 'table1' | 'table2',
+  trainedOn: TrainingSetName,
+  profile: Profile,
+  options: GridOptions,
+): Grid {
+  return {
+    id,
+    title: `Table ${id.slice(-1)}: trained on ${trainedOn}, PSNR and SSIM on benchmarks`,
+    profile,
+    notes: tableNotes(profile, [trainedOn], options),
+    rows: [BICUBIC, ...methodRows(id, [trainedOn], profile, options)],
+    columns: referenceColumns(profile, trainedOn, cameraOf(profile.trainingSets[trainedOn].data)),
+  };
+}
+
+/** Table 3: scored without reference, on pictures like those of the training. */
+function pictureTable(profile: Profile, options: GridOptions): Grid {
+  const missing = NO_REFERENCE_METRICS.flatMap((metric) => missingModel(metric) ?? []);
+  return {
+    id: 'table3',
+    title: 'Table 3: scored without reference on pictures of the set trained on',
+    profile,
+    notes: [...tableNotes(profile, TRAINING_SETS, options), ...missing],
+    rows: [BICUBIC, ...methodRows('table3', TRAINING_SETS, profile, options)],
+    columns: TRAINING_SETS.flatMap((trainedOn) =>
+      NO_REFERENCE_METRICS.map((metric) => ({
+        trainedOn,
+        benchmark: profile.trainingSets[trainedOn].pictures,
+        metric,
+      })),
+    ),
+  };
+}
+
+/** Figures 1 and 2: what misalignment does to a training with L1, its geometry and its colour apart. */
+function importance(profile: Profile, options: GridOptions): Grid {
+  const row = variantRow(profile, options);
+  const l1 = { name: 'l1' } as const;
+  const ours: TrainingSettings['process'] = { name: 'mimic', options: mimicReleased(profile.methods) };
+  return {
+    id: 'importance',
+    title: 'Figures 1 and 2: L1 on pairs misaligned in geometry, in colour, in both and in neither',
+    profile,
+    notes: variantNotes(profile, options),
+    rows: [
+      BICUBIC,
+      row('L1, aligned pairs', l1, 'srraw-aligned'),
+      row('L1, colour misaligned', l1, 'srraw-colour'),
+      row('L1, geometry misaligned', l1, 'srraw-geometry'),
+      row('L1, both misaligned', l1),
+      row('Ours, both misaligned', ours, 'srraw-like', true),
+      row(
+        'Ours corrected, both misaligned',
+        { name: 'mimic', options: mimicCorrected() },
+        'srraw-like',
+        true,
+      ),
+    ],
+    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+  };
+}
+
+/** Every slip of the official code corrected by itself, and every part of the corrected method left out. */
+function ablations(profile: Profile, options: GridOptions): Grid {
+  const row = variantRow(profile, options);
+  const released = mimicReleased(profile.methods);
+  const corrected = mimicCorrected();
+  const ours = (label: string, options: MimicSettings, isOurs = false): GridRow =>
+    row(label, { name: 'mimic', options }, 'srraw-like', isOurs);
+  const without = (
+    label: string,
+    change: MimicSettings,
+    correctionsOff: readonly Correction[] = [],
+  ): GridRow => {
+    const off = Object.fromEntries(correctionsOff.map((name) => [name, false]));
+    return ours(`corrected, ${label}`, {
+      ...corrected,
+      ...change,
+      corrections: { ...corrected.corrections, ...off },
+    });
+  };
+  return {
+    id: 'ablations',
+    title: 'Ablations of the mimicking process',
+    profile,
+    notes: variantNotes(profile, options),
+    rows: [
+      BICUBIC,
+      row('L1', { name: 'l1' }),
+      row('L1, aligned pairs', { name: 'l1' }, 'srraw-aligned'),
+      ours('Ours, released', released, true),
+      ...CORRECTIONS.map((name) =>
+        ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
+      ),
+      ours('Ours, corrected', corrected, true),
+      without('colour off', { lambda: 0, colour: 'none' }),
+      without('flow off', { flow: 'none', mask: false }, ['warp', 'mean']),
+      without('mask off', { mask: false }, ['mean']),
+      without('noise off', { noise: false }, ['noise']),
+      without('guidance off', { guidance: false }),
+      without('detach off', { detach: false }),
+    ],
+    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+  };
+}
+
+const CORRECTIONS = ['noise', 'grid', 'warp', 'mean', 'schedule'] as const;
+type Correction = (typeof CORRECTIONS)[number];
+
+/** The corrected method with other weights of its colour term; 0 is without it. */
+function lambdaSweep(profile: Profile, options: GridOptions): Grid {
+  const row = variantRow(profile, options);
+  const corrected = mimicCorrected();
+  return {
+    id: 'lambda',
+    title: 'Weight lambda of the colour term',
+    profile,
+    notes: variantNotes(profile, options),
+    rows: (options.lambdas ?? LAMBDAS).map((lambda) =>
+      row(
+        `lambda ${lambda}`,
+        { name: 'mimic', options: { ...corrected, lambda, ...(lambda === 0 ? { colour: 'none' } : {}) } },
+        'srraw-like',
+        true,
+      ),
+    ),
+    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+  };
+}
+
+/** The name under which a variant's row has its trainings, whatever each was trained on. */
+const VARIANTS = 'simulated camera';
+
+function methodRows(
+  table: keyof typeof TABLE_METHODS,
+  sets: readonly TrainingSetName[],
+  profile: Profile,
+  options: GridOptions,
+): GridRow[] {
+  const methods = options.methods ?? TABLE_METHODS[table];
+  return (options.networks ?? NETWORK_NAMES).flatMap((network) =>
+    methods.map((method) => {
+      const process = METHODS[method].process(profile.methods);
+      return {
+        network: profile.networks[network].label,
+        method: METHODS[method].label,
+        ours: process.name === 'mimic',
+        experiments: Object.fromEntries(
+          sets.map((set) => [
+            set,
+            experimentsOf(network, process, profile.trainingSets[set].data, profile, options),
+          ]),
+        ),
+      };
+    }),
+  );
+}
+
+function variantRow(
+  profile: Profile,
+  options: GridOptions,
+): (
+  method: string,
+  process: TrainingSettings['process'],
+  camera?: Parameters<Profile['camera']>[0],
+  ours?: boolean,
+) => GridRow {
+  const network = options.network ?? 'seemore';
+  return (method, process, camera = 'srraw-like', ours = false) => ({
+    network: profile.networks[network].label,
+    method,
+    ours,
+    experiments: { [VARIANTS]: experimentsOf(network, process, profile.camera(camera), profile, options) },
+  });
+}
+
+function experimentsOf(
+  network: NetworkName,
+  process: TrainingSettings['process'],
+  data: TrainingSettings['data'],
+  profile: Profile,
+  { seeds = profile.seeds, iterations }: GridOptions,
+): Experiment[] {
+  const { preset, recipe } = profile.networks[network];
+  return seeds.map((seed) =>
+    experiment({
+      network: { name: network, ...(preset === undefined ? {} : { preset }) },
+      process,
+      data,
+      recipe: { ...profile.recipe, ...recipe, ...(iterations === undefined ? {} : { iterations }), seed },
+    }),
+  );
+}
+
+/** PSNR and SSIM on luma: the benchmarks' own LR, then that of the camera. */
+function referenceColumns(
+  profile: Profile,
+  trainedOn: string,
+  camera: Parameters<Profile['camera']>[0] | undefined,
+): GridColumn[] {
+  const byCamera =
+    camera === undefined
+      ? []
+      : profile.cameraBenchmarks.map((name): Benchmark => ({ name, kind: 'full-reference', lr: camera }));
+  return [...profile.benchmarks, ...byCamera].flatMap((benchmark) =>
+    (['psnrY', 'ssimY'] as const).map((metric) => ({ trainedOn, benchmark, metric })),
+  );
+}
+
+function cameraOf(data: TrainingSettings['data']): Parameters<Profile['camera']>[0] | undefined {
+  return data.kind === 'pairs' ? undefined : data.preset;
+}
+
+function tableNotes(profile: Profile, sets: readonly TrainingSetName[], options: GridOptions): string[] {
+  const standIns = sets.flatMap((set) => {
+    const { standIn } = profile.trainingSets[set];
+    return standIn === undefined ? [] : [`${set}: not the real set, but a stand-in: ${standIn}`];
+  });
+  return [
+    `profile ${profile.name}: ${profile.about}`,
+    ...standIns,
+    ...reduced(profile, options),
+    ...weights(profile),
+  ];
+}
+
+function variantNotes(profile: Profile, options: GridOptions): string[] {
+  const data = profile.camera('srraw-like');
+  const on = data.kind === 'camera' ? data.photos : 'drawn scenes';
+  return [
+    `profile ${profile.name}: ${profile.about}`,
+    `trained on ${on} through the simulated camera srraw-like, or its variant that the row names`,
+    ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
+    ...weights(profile),
+  ];
+}
+
+function reduced({ networks }: Profile, options: GridOptions): string[] {
+  return (options.networks ?? NETWORK_NAMES).flatMap((name) =>
+    networks[name].preset === undefined
+      ? []
+      : [`${networks[name].label}: a smaller network than the paper's`],
+  );
+}
+
+/** Networks beside the SR network that are not the paper's. */
+function weights({ methods }: Profile): string[] {
+  if (methods.weights === 'paper') return [];
+  const { flow, colour } = mimicReleased(methods);
+  const cx = METHODS.cx.process(methods);
+  const features = 'options' in cx ? cx.options?.features : undefined;
+  return [
+    ...(flow === 'small' ? ["flow: the kit's own small network, not PWC-Net"] : []),
+    ...(colour === 'cielab' ? ['colour term: CIELAB, not CDNet'] : []),
+    ...(features === 'random-orthogonal'
+      ? ['CX, CoBi, Pseudo GT: features of a fixed random stack, not VGG19']
+      : []),
+  ];
+}

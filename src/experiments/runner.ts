@@ -1,0 +1,257 @@
+/**
+ * Runs a grid: trains what is missing, scores it, keeps the scores in the run's own folder (`scores.csv`) and, merged, in the
+ * results file. A run with all its scores is finished; one without is gone on with. Cells go one after the other in this
+ * process, or several side by side in processes of their own, which share the cores.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createNetwork } from '../networks/networks';
+import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
+import { train, type RunOptions } from '../train/run';
+import { InputError } from '../util/errors';
+import type { ProgressFactory } from '../util/progress';
+import { runFiles } from '../util/run-files';
+import { threadCount } from '../util/threads';
+import { PACKAGE_ROOT, versions } from '../util/versions';
+import { readWeights } from '../weights/load';
+import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
+import { runFolder, runRecord, type Experiment } from './experiment';
+import type { Grid } from './grids';
+import { runProcesses } from './process-pool';
+import { mergeResults, readResults, rowKey, writeResults, type ResultRow } from './store';
+
+/** One training (or bicubic, which needs none) with everything that the grid wants to know of it. */
+export interface PlannedRun {
+  readonly id: string;
+  /** Absent for bicubic. */
+  readonly experiment?: Experiment;
+  readonly network: string;
+  readonly method: string;
+  readonly trainedOn: string;
+  readonly benchmarks: readonly Benchmark[];
+}
+
+export interface Folders {
+  /** Holds a folder a run. */
+  readonly runs: string;
+  /** The results file; what it has is finished, whether or not the run's folder is still there. */
+  readonly results: string;
+}
+
+/** Everything that a grid asks for, in its order, one entry a training, whole first seeds first. */
+export function planGrid(grid: Grid): PlannedRun[] {
+  const runs = new Map<string, PlannedRun>();
+  const add = (run: Omit<PlannedRun, 'benchmarks'>, benchmark: Benchmark): void => {
+    const before = runs.get(run.id);
+    const known = before?.benchmarks.some((b) => sameBenchmark(b, benchmark)) ?? false;
+    if (!known) runs.set(run.id, { ...run, benchmarks: [...(before?.benchmarks ?? []), benchmark] });
+  };
+  const seeds = Math.max(
+    0,
+    ...grid.rows.flatMap((row) => Object.values(row.experiments).map((e) => e.length)),
+  );
+  for (const row of grid.rows.filter(({ method }) => method === 'bicubic')) {
+    for (const { benchmark } of grid.columns)
+      add({ id: 'bicubic', network: '', method: row.method, trainedOn: '' }, benchmark);
+  }
+  for (let seed = 0; seed < seeds; seed++) {
+    for (const row of grid.rows) {
+      for (const { trainedOn, benchmark } of grid.columns) {
+        const experiment = row.experiments[trainedOn]?.[seed];
+        if (experiment === undefined) continue;
+        const { network, method } = row;
+        add({ id: experiment.id, experiment, network, method, trainedOn }, benchmark);
+      }
+    }
+  }
+  return [...runs.values()];
+}
+
+function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
+  return a.name === b.name && a.lr === b.lr && a.kind === b.kind;
+}
+
+/** The scores that are still missing of a run. Metrics whose model is not at hand are not waited for. */
+export function missingBenchmarks(run: PlannedRun, results: readonly ResultRow[]): Benchmark[] {
+  const there = new Set(results.map(rowKey));
+  return run.benchmarks.filter(({ name, lr, kind }) =>
+    metricsOf({ name, lr, kind }).some(
+      (metric) => !there.has(rowKey({ experiment: run.id, benchmark: name, lr, metric })),
+    ),
+  );
+}
+
+/** All scores that are known of some runs: the results file's and the run folders', which are newer. */
+export function knownResults(plan: readonly PlannedRun[], { runs, results }: Folders): ResultRow[] {
+  return mergeResults(readResults(results), ...plan.map(({ id }) => readResults(scoresFile(runs, id))));
+}
+
+function scoresFile(runs: string, id: string): string {
+  return join(runs, id, 'scores.csv');
+}
+
+/**
+ * Trains (or goes on training) and scores one run. An engine must be running.
+ * @returns false where the signal stopped it before its end
+ */
+export async function completeRun(
+  run: PlannedRun,
+  folders: Folders,
+  options: Pick<RunOptions, 'progress' | 'signal' | 'onStep'> = {},
+): Promise<boolean> {
+  const missing = missingBenchmarks(run, knownResults([run], folders));
+  if (missing.length === 0) return true;
+  for (const benchmark of missing) benchmarkPairs(benchmark); // whatever is not here is better known before the training
+  if (run.experiment === undefined) return scoreRun(run, missing, bicubicUpscaler, folders, options);
+  const { network, step, secondsPerStep, config } = await train(
+    runFolder(folders.runs, run.experiment),
+    run.experiment.config,
+    {
+      ...options,
+      preparations: join(folders.runs, 'preparations'),
+    },
+  );
+  try {
+    if (step < config.recipe.iterations) return false;
+    return await scoreRun(run, missing, networkUpscaler(network), folders, { ...options, secondsPerStep });
+  } finally {
+    network.dispose();
+  }
+}
+
+async function scoreRun(
+  run: PlannedRun,
+  benchmarks: readonly Benchmark[],
+  upscaler: Upscaler,
+  { runs }: Folders,
+  options: {
+    readonly progress?: ProgressFactory;
+    readonly signal?: AbortSignal;
+    readonly secondsPerStep?: number;
+  },
+): Promise<boolean> {
+  const path = scoresFile(runs, run.id);
+  const record = run.experiment && runRecord(runFolder(runs, run.experiment));
+  const config = run.experiment?.config;
+  const scoredAt = versions().commit;
+  for (const benchmark of benchmarks) {
+    if (options.signal?.aborted) return false;
+    const scores = await scoreBenchmark(upscaler, benchmark, options);
+    const rows = scores.map((score): ResultRow => ({
+      experiment: run.id,
+      network: run.network,
+      process: run.method,
+      trainedOn: record?.provenance.pairs ?? '',
+      options:
+        config === undefined || !('options' in config.process) ? '' : JSON.stringify(config.process.options),
+      seed: config?.recipe.seed ?? null,
+      iterations: config?.recipe.iterations ?? null,
+      batch: config?.recipe.batch ?? null,
+      patch: config?.recipe.patch ?? null,
+      benchmark: benchmark.name,
+      lr: benchmark.lr,
+      ...score,
+      engine: record === undefined ? '' : `${record.engine.name}: ${record.engine.detail}`,
+      secondsPerStep: options.secondsPerStep && options.secondsPerStep > 0 ? options.secondsPerStep : null,
+      pairsSha256: record?.provenance.pairsSha256 ?? '',
+      commit: record?.versions.commit ?? scoredAt,
+      scoredAt,
+      finished: new Date().toISOString(),
+    }));
+    writeResults(path, mergeResults(readResults(path), rows));
+  }
+  return true;
+}
+
+export interface GridRun extends Pick<RunOptions, 'progress' | 'signal'> {
+  /** Runs side by side; 1: in this process, which has an engine. */
+  readonly jobs?: number;
+  /** What a process of its own is told to complete the run `id` (see `cli/reproduce`). */
+  readonly cellArguments?: (id: string) => readonly string[];
+  readonly note?: (text: string) => void;
+  /** After every run, with all results so far. */
+  readonly onResults?: (results: readonly ResultRow[]) => void | Promise<void>;
+}
+
+export interface GridOutcome {
+  readonly results: readonly ResultRow[];
+  /** Runs that ended with an error, and where it can be read. */
+  readonly failed: readonly string[];
+  readonly stopped: boolean;
+}
+
+/**
+ * Completes every run of a plan and merges the scores into the results file. A run that fails does not stop the others.
+ */
+export async function runGrid(
+  plan: readonly PlannedRun[],
+  folders: Folders,
+  options: GridRun = {},
+): Promise<GridOutcome> {
+  const { jobs = 1, note = () => undefined, signal } = options;
+  const failed: string[] = [];
+  let results = knownResults(plan, folders);
+  const collect = async (): Promise<void> => {
+    results = knownResults(plan, folders);
+    writeResults(folders.results, results);
+    await options.onResults?.(results);
+  };
+  const open = plan.filter((run) => missingBenchmarks(run, results).length > 0);
+  note(`${plan.length - open.length} of ${plan.length} runs are finished`);
+  await collect();
+  if (jobs === 1) {
+    for (const [i, run] of open.entries()) {
+      if (signal?.aborted) break;
+      note(`run ${i + 1} of ${open.length}: ${run.id}`);
+      try {
+        await completeRun(run, folders, options);
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        failed.push(`${run.id}: ${error.message}`);
+        note(failed.at(-1)!);
+      }
+      await collect();
+    }
+  } else {
+    const { cellArguments } = options;
+    if (cellArguments === undefined)
+      throw new InputError('runs side by side need to know how a process is started');
+    const bin = join(PACKAGE_ROOT, 'vendor', 'mimicsr', 'bin.js');
+    const processes = open.map(({ id }) => ({
+      name: id,
+      arguments: [bin, ...cellArguments(id)],
+      log: join(folders.runs, id, 'console.log'),
+    }));
+    let ended = 0;
+    await runProcesses(processes, {
+      jobs,
+      environment: { MIMICSR_THREADS: String(Math.max(1, Math.floor(threadCount() / jobs))) },
+      ...(signal === undefined ? {} : { signal }),
+      onStart: ({ name, log }) => note(`${name} begins: ${log}`),
+      onEnd: async ({ name, log }, code) => {
+        note(
+          `${++ended} of ${open.length}: ${name} ${code === 0 ? 'is finished' : `ended with ${code ?? 'a signal'}`}`,
+        );
+        if (code !== 0 && !signal?.aborted) failed.push(`${name}: see ${log}`);
+        await collect();
+      },
+    });
+  }
+  return { results, failed, stopped: signal?.aborted ?? false };
+}
+
+/**
+ * The trained network of a run as an upscaler, with what frees it; undefined where its weights are not here (yet).
+ */
+export function trainedUpscaler(
+  run: PlannedRun,
+  { runs }: Folders,
+): { readonly upscaler: Upscaler; dispose(): void } | undefined {
+  if (run.experiment === undefined) return { upscaler: bicubicUpscaler, dispose: () => undefined };
+  const { weights } = runFiles(runFolder(runs, run.experiment));
+  if (!existsSync(weights)) return undefined;
+  const { name, preset } = run.experiment.config.network;
+  const network = createNetwork(name, preset).loadStateDict(readWeights(weights), weights);
+  network.train(false);
+  return { upscaler: networkUpscaler(network), dispose: () => network.dispose() };
+}
