@@ -146,8 +146,10 @@ function optionsOf({ networks, processes, seeds, iterations, lambdas }: Flags): 
 
 /** The command line of a process that completes one run: this one's, but for what only the whole grid needs. */
 function cellArguments(what: string, flags: Flags, id: string): string[] {
-  const option = (name: string, value: unknown): string[] =>
-    value === undefined ? [] : [`--${name}`, String(value)];
+  const option = (
+    name: string,
+    value: string | number | readonly (string | number)[] | undefined,
+  ): string[] => (value === undefined ? [] : [`--${name}`, String(value)]);
   return [
     'reproduce',
     what,

@@ -2,7 +2,7 @@
  * Profiles: what a table costs. Each names the recipe, the networks' sizes, the data and the benchmarks; where a real set
  * is not at hand, all but `paper` take the simulated camera that is like it, and say so.
  */
-import { CAMERA_PRESETS } from '../data/camera-presets';
+import type { CameraPresetName } from '../data/camera-presets';
 import { findDataset } from '../data/roots';
 import type { NetworkName } from '../networks/networks';
 import type { Recipe, TrainingSettings } from '../train/config';
@@ -11,7 +11,6 @@ import type { Benchmark } from './benchmarks';
 import type { MethodOptions } from './methods';
 
 type DataSettings = TrainingSettings['data'];
-type CameraPreset = keyof typeof CAMERA_PRESETS;
 
 /** What the paper trained on. */
 export const TRAINING_SETS = ['SR-RAW', 'RealSR'] as const;
@@ -42,7 +41,7 @@ export interface Profile {
   readonly methods: MethodOptions;
   readonly trainingSets: Readonly<Record<TrainingSetName, TrainingSet>>;
   /** Data of a training through any camera: ablations, importance of alignment. */
-  readonly camera: (preset: CameraPreset) => DataSettings;
+  readonly camera: (preset: CameraPresetName) => DataSettings;
   /** Of Tables 1 and 2. */
   readonly benchmarks: readonly Benchmark[];
   /** Whether Tables 1 and 2 are also made on the LR of the camera that was trained on. */
@@ -57,7 +56,7 @@ export const PAPER_BENCHMARKS = ['Set5', 'Set14', 'BSD100', 'Urban100', 'Manga10
 /** Photographs for the simulated camera, best first; no benchmark shares a picture with them. */
 const PHOTOGRAPHS = ['DIV2K-train', 'BSDS500-train'];
 
-const CAMERA_OF: Readonly<Record<TrainingSetName, CameraPreset>> = {
+const CAMERA_OF: Readonly<Record<TrainingSetName, CameraPresetName>> = {
   'SR-RAW': 'srraw-like',
   RealSR: 'realsr-like',
 };
@@ -139,12 +138,16 @@ function photographs(): string | undefined {
   return PHOTOGRAPHS.find((name) => findDataset(name) !== undefined);
 }
 
-function cameraData(photos: string | undefined, scenes: number): (preset: CameraPreset) => DataSettings {
+function cameraData(photos: string | undefined, scenes: number): (preset: CameraPresetName) => DataSettings {
   return (preset) =>
     photos === undefined ? { kind: 'scenes', preset, count: scenes } : { kind: 'camera', preset, photos };
 }
 
-function simulated(photos: string | undefined, scenes: number): Pick<Profile, 'trainingSets' | 'camera'> {
+function simulated(
+  photos: string | undefined,
+  scenes: number,
+  pictures?: number,
+): Pick<Profile, 'trainingSets' | 'camera'> {
   const camera = cameraData(photos, scenes);
   const standIn = (set: TrainingSetName): TrainingSet => ({
     data: camera(CAMERA_OF[set]),

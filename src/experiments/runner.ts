@@ -246,7 +246,7 @@ export async function runGrid(
 export function trainedUpscaler(
   run: PlannedRun,
   { runs }: Folders,
-): { readonly upscaler: Upscaler; dispose(): void } | undefined {
+): { readonly upscaler: Upscaler; readonly dispose: () => void } | undefined {
   if (run.experiment === undefined) return { upscaler: bicubicUpscaler, dispose: () => undefined };
   const { weights } = runFiles(runFolder(runs, run.experiment));
   if (!existsSync(weights)) return undefined;

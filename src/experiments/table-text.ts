@@ -4,10 +4,10 @@ import { intervalText } from './interval';
 import type { Cell, Table, TableColumn, TableRow } from './table';
 
 interface Mark {
-  best(text: string): string;
-  second(text: string): string;
-  paper(text: string): string;
-  escape(text: string): string;
+  readonly best: (text: string) => string;
+  readonly second: (text: string) => string;
+  readonly paper: (text: string) => string;
+  readonly escape: (text: string) => string;
 }
 
 const PLAIN: Mark = { best: (t) => `${t}*`, second: (t) => t, paper: (t) => ` (${t})`, escape: (t) => t };

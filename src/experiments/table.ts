@@ -139,7 +139,7 @@ function compared(
   return {
     ...(ahead < 2 ? { rank: (ahead + 1) as 1 | 2 } : {}),
     ...(comparable
-      ? { agrees: Math.sign(ours.ours!.mean - cell.ours.mean) === Math.sign(ours.paper! - cell.paper!) }
+      ? { agrees: Math.sign(ours.ours.mean - cell.ours.mean) === Math.sign(ours.paper - cell.paper) }
       : {}),
   };
 }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { grid, GRID_NAMES, LAMBDAS } from '../../src/experiments/grids';
+import { profile, PROFILE_NAMES } from '../../src/experiments/profiles';
+import { planGrid } from '../../src/experiments/runner';
+
+const smoke = profile('smoke');
+
+describe('Grids', () => {
+  it("have the paper's rows: four networks, seven processes and our own", () => {
+    const table2 = grid('table2', smoke);
+    expect(table2.rows.map((row) => row.method).slice(0, 9)).toEqual([
+      'bicubic',
+      'L1',
+      'Alignment Loss',
+      'CXLoss',
+      'CoBi Loss',
+      'Auxiliary Input',
+      'Pseudo GT',
+      'Ours',
+      'Ours, corrected',
+    ]);
+    expect(table2.rows).toHaveLength(1 + 4 * 8);
+    expect(grid('table3', smoke).rows[1].method).toBe('Synthetic Data');
+    expect(grid('lambda', smoke).rows).toHaveLength(LAMBDAS.length);
+  });
+
+  it.each(GRID_NAMES.flatMap((name) => PROFILE_NAMES.map((p) => [name, p] as const)))(
+    '%s of %s is legal: every configuration passes, every training has one identity',
+    (name, profileName) => {
+      const asked = grid(name, profile(profileName));
+      const ids = asked.rows.flatMap((row) =>
+        Object.values(row.experiments)
+          .flat()
+          .map(({ id }) => id),
+      );
+      expect(ids.length).toBeGreaterThan(0);
+      expect(new Set(ids).size).toBe(ids.length);
+    },
+  );
+
+  it('share the runs that they have in common', () => {
+    const seemore = { networks: ['seemore'] } as const;
+    const ids = (name: string): string[] => planGrid(grid(name, smoke, seemore)).map(({ id }) => id);
+    const [one, three, ablations] = [ids('table1'), ids('table3'), ids('ablations')];
+    // Table 3 has two trainings a row, one of which is Table 1's; "synthetic" is its own.
+    expect(three.filter((id) => one.includes(id))).toHaveLength(1 + 7);
+    expect(ablations.filter((id) => one.includes(id)).length).toBe(4); // bicubic, L1, both of ours
+  });
+
+  it('a plan completes the first seed before it begins the second', () => {
+    const plan = planGrid(grid('lambda', smoke, { seeds: [5, 6] }));
+    expect(plan.map(({ experiment }) => experiment!.config.recipe.seed)).toEqual([
+      5, 5, 5, 5, 5, 6, 6, 6, 6, 6,
+    ]);
+  });
+
+  it('other settings are another experiment; how often it is saved is not', () => {
+    const of = (options: Parameters<typeof grid>[2], change = {}): string =>
+      planGrid(grid('lambda', { ...smoke, recipe: { ...smoke.recipe, ...change } }, options))[0].id;
+    expect(of({})).toBe(of({}, { checkpointEvery: 1000, logEvery: 7 }));
+    expect(of({})).not.toBe(of({ iterations: 3 }));
+    expect(of({})).not.toBe(of({}, { batch: 3 }));
+  });
+
+  it('names the nearest where one does not exist', () => {
+    expect(() => grid('tabel1', smoke)).toThrow(/unknown table or figure 'tabel1'.*did you mean 'table1'/);
+    expect(() => profile('mimi')).toThrow(/did you mean 'mini'/);
+  });
+
+  it('says what stands in for the real sets', () => {
+    expect(grid('table1', smoke).notes.join('\n')).toMatch(
+      /SR-RAW: not the real set, but a stand-in: simulated camera/,
+    );
+    expect(grid('table1', profile('paper')).notes.join('\n')).not.toMatch(/stand-in/);
+  });
+});

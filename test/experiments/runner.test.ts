@@ -1,0 +1,88 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cropGrid } from '../../src/experiments/crops';
+import { grid } from '../../src/experiments/grids';
+import { profile } from '../../src/experiments/profiles';
+import {
+  completeRun,
+  missingBenchmarks,
+  planGrid,
+  runGrid,
+  trainedUpscaler,
+} from '../../src/experiments/runner';
+import { readResults } from '../../src/experiments/store';
+import { runFiles } from '../../src/util/run-files';
+import { leavesNoTensors, startTestEngine } from '../engines';
+
+const root = mkdtempSync(join(tmpdir(), 'mimicsr-grid-'));
+const folders = { runs: join(root, 'runs'), results: join(root, 'out', 'scores.csv') };
+const table = grid('table1', profile('smoke'), {
+  networks: ['seemore'],
+  methods: ['l1', 'mimic-corrected'],
+});
+const plan = planGrid(table);
+
+describe('A grid', () => {
+  beforeAll(() => startTestEngine());
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it('stops between two iterations, and goes on where it stopped', async () => {
+    const controller = new AbortController();
+    const stopped = await completeRun(plan[1], folders, {
+      signal: controller.signal,
+      onStep: ({ step }) => {
+        if (step === 1) controller.abort();
+      },
+    });
+    expect(stopped).toBe(false);
+    expect(readResults(join(folders.runs, plan[1].id, 'scores.csv'))).toEqual([]); // half a run is no result
+    expect(existsSync(runFiles(join(folders.runs, plan[1].id)).checkpoint)).toBe(true);
+  });
+
+  it('trains and scores what is missing, one run after the other, and merges the scores', async () => {
+    const notes: string[] = [];
+    const outcome = await leavesNoTensors(() => runGrid(plan, folders, { note: (text) => notes.push(text) }));
+    expect(outcome).toMatchObject({ failed: [], stopped: false });
+    expect(plan.map((run) => missingBenchmarks(run, outcome.results))).toEqual([[], [], []]);
+    expect(notes[0]).toBe('0 of 3 runs are finished');
+    const rows = readResults(folders.results);
+    expect(rows).toHaveLength(3 * 4); // bicubic, L1, ours x four measures of one benchmark
+    const l1 = rows.find((row) => row.process === 'L1')!;
+    expect(l1).toMatchObject({ seed: 1, iterations: 2, images: 1, network: 'SeeMoRe', lr: 'bicubic' });
+    expect(l1.pairsSha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(l1.engine).not.toBe('');
+  });
+
+  it('runs nothing twice: finished is finished, also where only the results file is left', async () => {
+    const log = runFiles(join(folders.runs, plan[1].id)).log;
+    const [size, before] = [statSync(log).size, readFileSync(folders.results, 'utf8')];
+    await runGrid(plan, folders);
+    expect(statSync(log).size).toBe(size);
+    const elsewhere = { ...folders, runs: join(root, 'other-runs') };
+    await runGrid(plan, elsewhere);
+    expect(existsSync(elsewhere.runs)).toBe(false);
+    expect(readFileSync(folders.results, 'utf8')).toBe(before);
+    expect(trainedUpscaler(plan[1], elsewhere)).toBeUndefined();
+  });
+
+  it('shows crops of the runs that are here', async () => {
+    const picture = await leavesNoTensors(() =>
+      cropGrid(table, table.columns[0].benchmark, folders, { pictures: [0], side: 64, zoom: 1 }),
+    );
+    expect(picture.width).toBe(8 + 5 * (64 + 8)); // LR, bicubic, L1, ours, HR
+  });
+
+  it('a run that fails does not stop the others, and is named', async () => {
+    const broken = {
+      ...plan[1],
+      id: 'broken',
+      benchmarks: [{ ...plan[1].benchmarks[0], name: 'no-such-set' }],
+    };
+    const outcome = await runGrid([broken, plan[0]], { ...folders, results: join(root, 'out', 'b.csv') });
+    expect(outcome.failed).toHaveLength(1);
+    expect(outcome.failed[0]).toMatch(/^broken: no folder or dataset 'no-such-set'/);
+    expect(outcome.results.length).toBeGreaterThan(0);
+  });
+});

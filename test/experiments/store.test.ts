@@ -1,0 +1,43 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { mergeResults, readResults, writeResults } from '../../src/experiments/store';
+import { resultRow } from './result-row';
+
+describe('The results store', () => {
+  const root = mkdtempSync(join(tmpdir(), 'mimicsr-store-'));
+  const path = join(root, 'scores.csv');
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it('gives back what was written, empty cells, commas and quotes included', () => {
+    const rows = [resultRow(), resultRow({ metric: 'ssimY', value: 0.8, secondsPerStep: 0.25, seed: null })];
+    writeResults(path, rows);
+    expect(readResults(path)).toEqual(rows);
+    expect(readResults(join(root, 'none.csv'))).toEqual([]);
+  });
+
+  it('writes equal rows as equal files, whatever their order', () => {
+    const rows = [resultRow(), resultRow({ benchmark: 'Set14' })];
+    writeResults(path, rows);
+    const before = readFileSync(path, 'utf8');
+    writeResults(path, rows.reverse());
+    expect(readFileSync(path, 'utf8')).toBe(before);
+  });
+
+  it('keeps one row a score, the newest', () => {
+    const [old, other, now] = [resultRow(), resultRow({ metric: 'ssimY' }), resultRow({ value: 28 })];
+    expect(mergeResults([old, other], [now])).toEqual([now, other]);
+  });
+
+  it.each([
+    ['another table', 'a,b\n1,2\n', /unknown key in .* row 1 'a'/],
+    ['a broken line', 'experiment,network\nx\n', /is not a results file: /],
+    ['a word for a number', undefined, /row 1: key 'value': .*found "much"/],
+  ])('refuses %s, naming file and place', (_, text, message) => {
+    writeResults(path, [resultRow()]);
+    writeFileSync(path, text ?? readFileSync(path, 'utf8').replace('27.123456789', 'much'));
+    expect(() => readResults(path)).toThrow(message);
+    expect(() => readResults(path)).toThrow(path);
+  });
+});
