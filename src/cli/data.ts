@@ -7,6 +7,7 @@ import { dataRoot } from '../data/roots';
 import { bytesText } from '../data/sizes';
 import { dataStatus, pathOf, verifyData } from '../data/verify';
 import { InputError } from '../util/errors';
+import { prepareCommand } from './data-prepare';
 import { interruptible, note, print, printJson, progress, table } from './output';
 
 const RESUMES =
@@ -15,12 +16,13 @@ const RESUMES =
 /** `mimicsr data`: data sets and weights, from their publishers to where the kit looks for them. */
 export function dataCommand(): Command {
   return new Command('data')
-    .description('Fetch, import and check data sets and weights; each with its licence.')
+    .description('Fetch, import, check and prepare data sets and weights; each with its licence.')
     .addCommand(listCommand())
     .addCommand(statusCommand())
     .addCommand(fetchCommand())
     .addCommand(importCommand())
     .addCommand(verifyCommand())
+    .addCommand(prepareCommand())
     .addCommand(pathCommand())
     .addHelpText('after', '\nExample:\n  mimicsr data fetch Set5 Set14 BSD100');
 }

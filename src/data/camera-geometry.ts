@@ -1,5 +1,6 @@
 import type { Image } from '../image/image';
 import { blankImage, mirror } from '../image/image';
+import { keysWeights } from '../image/keys';
 import { InputError } from '../util/errors';
 import type { Random } from '../util/random';
 import type { CameraGeometry } from './camera-options';
@@ -108,8 +109,8 @@ export class Movement {
         const sy = y - 4 * g[1];
         const x0 = Math.floor(sx);
         const y0 = Math.floor(sy);
-        keys(sx - x0, wx);
-        keys(sy - y0, wy);
+        keysWeights(sx - x0, wx);
+        keysWeights(sy - y0, wy);
         for (let k = 0; k < 4; k++) columns[k] = 3 * mirror(x0 - 1 + k, width);
         let r = 0;
         let gr = 0;
@@ -208,12 +209,4 @@ class RandomField {
     weights[3] = (t * t * t) / 6;
     return first;
   }
-}
-
-/** Weights of the four neighbours at distance 1 + t, t, 1 - t, 2 - t, for t in [0,1). */
-function keys(t: number, weights: Float64Array): void {
-  weights[0] = ((-0.5 * t + 1) * t - 0.5) * t;
-  weights[1] = (1.5 * t - 2.5) * t * t + 1;
-  weights[2] = ((-1.5 * t + 2) * t + 0.5) * t;
-  weights[3] = (0.5 * t - 0.5) * t * t;
 }

@@ -72,7 +72,7 @@ export function imageOf({ width, height, data }: Pixels): Image {
 
 /**
  * The pairs in a folder. Known layouts: `NAME_HR.png` beside `NAME_LR.png` (Set5 and others as SelfExSR gives them,
- * also one folder down as `image_SRF_4`), or the subfolders `HR` and `LR` (or GT, gt, hr, lr) with files of equal name,
+ * also one folder down as `image_SRF_4`), or the subfolders `HR` and `LR` (or hr, GT, gt; lr, LQ, lq, input) with files of equal name,
  * where the LR's may end in `x4`.
  * @throws InputError for an unknown layout, and for pictures without a partner (the first ten are named)
  */
@@ -82,7 +82,7 @@ export function pairFiles(folder: string): PairFiles[] {
   if (existsSync(nested)) return pairFiles(nested);
   const entries = readdirSync(folder);
   const hrFolder = ['HR', 'hr', 'GT', 'gt'].find((n) => entries.includes(n));
-  const lrFolder = ['LR', 'lr', 'LQ', 'lq'].find((n) => entries.includes(n));
+  const lrFolder = ['LR', 'lr', 'LQ', 'lq', 'input'].find((n) => entries.includes(n));
   if (hrFolder !== undefined && lrFolder !== undefined) {
     return match(folder, byStem(join(folder, hrFolder)), byStem(join(folder, lrFolder)));
   }

@@ -1,0 +1,76 @@
+import { Command } from 'commander';
+import { join } from 'node:path';
+import { prepareRealSr } from '../data/prepare-realsr';
+import { prepareSrRaw } from '../data/prepare-sr-raw';
+import { summaries, type Prepared } from '../data/prepared';
+import { MOTIONS, type Motion } from '../data/registration';
+import { dataRoot, folderOf } from '../data/roots';
+import { InputError, unknownName } from '../util/errors';
+import { interruptible, note, print, progress, table } from './output';
+
+interface Flags {
+  readonly from?: string;
+  readonly out?: string;
+  readonly shrink?: boolean;
+  readonly motion?: string;
+}
+
+/** Where each set's pairs go, below the data root. */
+const SETS: Readonly<Record<string, string>> = {
+  'RealSR-V1': 'RealSR-V1-x4',
+  'RealSR-V2': 'RealSR-V2-x4',
+  'RealSR-V3': 'RealSR-V3-x4',
+  'SR-RAW': 'SR-RAW-x4',
+};
+
+/** `mimicsr data prepare`: x4 pairs from the sets as they are published. */
+export function prepareCommand(): Command {
+  return new Command('prepare')
+    .description('Make x4 pairs of a set of real photographs, with a report of how far LR and HR are apart.')
+    .argument('<name>', Object.keys(SETS).join(', '))
+    .option('--from <folder>', 'the set as published (default: where fetch or import put it)')
+    .option('--out <folder>', 'the pairs (default: NAME-x4 below the data root)')
+    .option(
+      '--shrink',
+      'RealSR-V1, -V2: shrink the LR, which is stored at HR size, by 4; softens its degradation',
+    )
+    .option(
+      '--motion <name>',
+      `SR-RAW: registration, ${MOTIONS.join(' (as the paper says) or ')} (default: affine, as its authors' source)`,
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  mimicsr data prepare RealSR-V3\n  mimicsr train --pairs RealSR-V3-x4/Canon-train',
+    )
+    .action(async (given: string, flags: Flags) => {
+      const name = Object.keys(SETS).find((set) => set.toLowerCase() === given.toLowerCase());
+      if (name === undefined) throw unknownName('set to prepare', given, Object.keys(SETS));
+      const out = flags.out ?? join(dataRoot(), SETS[name]);
+      const source = flags.from ?? folderOf(name);
+      const prepared = await interruptible((signal) => {
+        const options = { signal, progress, log: note };
+        if (name !== 'SR-RAW')
+          return prepareRealSr(source, out, { ...options, shrink: flags.shrink ?? false });
+        return prepareSrRaw(source, out, { ...options, motion: motionOf(flags.motion) });
+      }, '\nstopping after this pair (again: stop at once)');
+      report(prepared);
+    });
+}
+
+function motionOf(name: string = 'affine'): Motion {
+  if (!MOTIONS.includes(name as Motion)) throw unknownName('motion', name, MOTIONS);
+  return name as Motion;
+}
+
+function report(prepared: Prepared): void {
+  const rows = summaries(prepared).map((s) => [
+    s.set,
+    String(s.pairs),
+    String(s.textured),
+    ...[s.flowBefore, s.flow, s.flowP90, s.colourGap].map((v) => v.toFixed(2)),
+  ]);
+  print(table(['folder', 'pairs', 'textured', 'flow before', 'flow', 'flow p90', 'colour gap'], rows));
+  print(`medians over textured pairs; flow in LR pixels, colour CIE76; each pair: ${prepared.report}`);
+  if (prepared.refused.length > 0) print(`${prepared.refused.length} left out, see the report`);
+  if (prepared.pairs.length === 0) throw new InputError(`no pair could be made of ${prepared.source}`);
+}
