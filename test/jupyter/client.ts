@@ -33,7 +33,6 @@ export interface Outcome {
 }
 
 export class KernelClient {
-  private readonly key = randomUUID();
   private readonly session = randomUUID();
   private readonly received: Message[] = [];
   private readonly waiting = new Set<() => void>();
@@ -42,9 +41,8 @@ export class KernelClient {
     private readonly folder: string,
     readonly kernel: ChildProcess,
     private readonly sockets: Record<'shell' | 'control' | 'iopub', Socket>,
-    key: string,
+    private readonly key: string,
   ) {
-    this.key = key;
     for (const socket of Object.values(sockets)) void this.read(socket);
   }
 
