@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
+import { alignCommand } from './align';
 import { convertCommand } from './convert';
 import { dataCommand } from './data';
 import { doctorCommand } from './doctor';
@@ -25,6 +26,7 @@ export function program(): Command {
     evaluateCommand,
     scoreCommand,
     upscaleCommand,
+    alignCommand,
     convertCommand,
     dataCommand,
     doctorCommand,

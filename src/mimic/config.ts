@@ -3,6 +3,7 @@
  * slip of the official code (omarAlezaby/Mimicked_Ali @ 27a5681) that can be corrected by itself.
  */
 import { z } from 'zod';
+import type { NoiseMode } from '../data/noise-image';
 import { FLOW_NAMES, flowAtHand } from '../flow/estimators';
 import { COLOUR_NAMES, colourAtHand } from '../losses/colour-terms';
 import { parseWith } from '../util/schema';
@@ -91,6 +92,12 @@ export const mimicSchema = z
 export type MimicConfig = z.infer<typeof mimicSchema>;
 /** What a user writes: what is left out takes the official code's value. */
 export type MimicSettings = z.input<typeof mimicSchema>;
+
+/** Which noise images the process needs; undefined: none. */
+export function noiseMode({ noise, corrections }: MimicConfig): NoiseMode | undefined {
+  if (!noise) return undefined;
+  return corrections.noise ? 'repaired' : 'released';
+}
 
 /**
  * A complete, checked configuration. `{}` is the official code to the letter.

@@ -12,7 +12,7 @@ import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
 import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import { InputError } from '../util/errors';
-import type { MimicConfig } from './config';
+import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
 import { degradationLoss, degradationTarget, mimic } from './step';
 import { loadMimicModule } from './trained-module';
@@ -32,7 +32,7 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
   const frozen = config.phase === 'frozen';
   const flow = part('flow', config.flow, parts.flow, frozen);
   const colour = part('colour', config.colour, parts.colour, frozen);
-  const noise = config.noise ? (config.corrections.noise ? 'repaired' : 'released') : undefined;
+  const noise = noiseMode(config);
   const own = { 'mimicking module': module.valueCount() };
   return {
     name: 'mimic',

@@ -70,7 +70,8 @@ export function maskedWarp(
   return { warped: tf.mul(raw, mask), mask: mask as tf.Tensor4D };
 }
 
-function warpFactors(height: number, width: number, rule: WarpRule): Factors {
+/** (fx, fy) of the rule for a picture of `height` x `width`. */
+export function warpFactors(height: number, width: number, rule: WarpRule): Factors {
   if (rule === 'exact') return { factorX: 1, factorY: 1 };
   // A side of one pixel has no corners to normalise by (the official code divides by zero there): taken as exact.
   const factor = (n: number): number => (n > 1 ? n / (n - 1) : 1);
