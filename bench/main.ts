@@ -32,17 +32,26 @@ const BENCHES: Record<string, Cases> = {
       [`${name}-upscale`, undefined],
     ]),
   ),
+  metrics: Object.fromEntries(
+    ['psnr', 'ssim', 'niqe', 'nrqm'].flatMap((name) => [
+      [`${name}-512`, undefined],
+      [`${name}-2040`, undefined],
+    ]),
+  ),
 };
+
+/** Cases without a peer: why is said there. */
+const ALONE = /^nrqm/;
 
 interface Result {
   readonly name: string;
   readonly kit_s: number;
-  readonly peer_s: number;
-  readonly ratio: number;
+  readonly peer_s?: number;
+  readonly ratio?: number;
   readonly kit_gflops?: number;
   readonly peer_gflops?: number;
   readonly kit_rss: number;
-  readonly peer_rss: number;
+  readonly peer_rss?: number;
 }
 
 /** A process that answers each line with one line of JSON. */
@@ -96,29 +105,36 @@ async function compare(
   const threads = Number(process.env.MIMICSR_THREADS || availableParallelism());
   const kitArgs = ['-r', join(__dirname, 'register.cjs'), join(__dirname, 'kit', `${name}.ts`), kind];
   const kit = start(process.execPath, kitArgs, threads);
-  const peer = start(python, [join(__dirname, 'peers', `${name}.py`), kind, String(threads)], threads);
+  const peer = ALONE.test(kind)
+    ? undefined
+    : start(python, [join(__dirname, 'peers', `${name}.py`), kind, String(threads)], threads);
   try {
-    log(
-      `${name}/${kind}: ${(await kit.answer()).ready} against ${(await peer.answer()).ready}, ${threads} threads`,
-    );
+    const [ours, theirs] = [await kit.answer(), await peer?.answer()];
+    log(`${name}/${kind}: ${ours.ready} against ${theirs?.ready ?? 'nothing'}, ${threads} threads`);
     const times: [number[], number[]] = [[], []];
     for (let round = 0; round < rounds; round++) {
       times[0].push((await kit.ask('go')).seconds!);
-      times[1].push((await peer.ask('go')).seconds!);
+      if (peer !== undefined) times[1].push((await peer.ask('go')).seconds!);
     }
-    const [kit_s, peer_s] = times.map(median);
-    return {
+    const kit_s = median(times[0]);
+    const result = {
       name: name === 'networks' ? kind : `${name}/${kind}`,
       kit_s,
+      ...(flops === undefined ? {} : { kit_gflops: flops / kit_s / 1e9 }),
+      kit_rss: (await kit.ask('end')).rss!,
+    };
+    if (peer === undefined) return result;
+    const peer_s = median(times[1]);
+    return {
+      ...result,
       peer_s,
       ratio: peer_s / kit_s,
-      ...(flops === undefined ? {} : { kit_gflops: flops / kit_s / 1e9, peer_gflops: flops / peer_s / 1e9 }),
-      kit_rss: (await kit.ask('end')).rss!,
+      ...(flops === undefined ? {} : { peer_gflops: flops / peer_s / 1e9 }),
       peer_rss: (await peer.ask('end')).rss!,
     };
   } finally {
     kit.close();
-    peer.close();
+    peer?.close();
   }
 }
 
@@ -133,7 +149,9 @@ function show(r: Result): string {
   const side = (seconds: number, gflops: number | undefined, rss: number): string =>
     `${(seconds * 1000).toFixed(2)} ms${rate(gflops)}, ${(rss / 2 ** 20).toFixed(0)} MiB`;
   const kit = side(r.kit_s, r.kit_gflops, r.kit_rss);
-  return `${r.name}: kit ${kit}; PyTorch ${side(r.peer_s, r.peer_gflops, r.peer_rss)}; ratio ${r.ratio.toFixed(2)}`;
+  if (r.peer_s === undefined) return `${r.name}: kit ${kit}`;
+  const peer = side(r.peer_s, r.peer_gflops, r.peer_rss!);
+  return `${r.name}: kit ${kit}; PyTorch ${peer}; ratio ${r.ratio!.toFixed(2)}`;
 }
 
 async function main(): Promise<void> {
