@@ -9,9 +9,8 @@ import { l1Process } from '../src/baselines/l1';
 import { cameraPairs, filePhotos, scenePhotos } from '../src/data/camera-pairs';
 import { loaderThreads, PairLoader, type PatchBatch } from '../src/data/loader';
 import type { PairSet } from '../src/data/pairs';
-import { findDataset } from '../src/data/roots';
+import { datasetPhotos, hasDataset } from '../src/data/datasets';
 import { startEngine } from '../src/engine/engines';
-import { listImages } from '../src/image/file';
 import { createNetwork } from '../src/networks/networks';
 import { recipe } from '../src/train/config';
 import { processTrainer } from '../src/train/trainer';
@@ -71,8 +70,8 @@ async function waiting(pairs: PairSet, workers: number): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const folder = findDataset('BSDS500-train');
-  const files = folder === undefined ? [] : listImages(folder).slice(0, 64);
+  const set = ['BSDS500:train', 'BSDS500-train'].find(hasDataset);
+  const files = set === undefined ? [] : datasetPhotos(set).files.slice(0, 64);
   const photos = files.length === 0 ? scenePhotos(64, 1) : filePhotos(files, `${files.length} photographs`);
   const pairs = cameraPairs(photos, 'realsr-like', 1);
   const engine = await startEngine();

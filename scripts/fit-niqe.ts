@@ -5,8 +5,8 @@
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { note, print, progress } from '../src/cli/output';
-import { folderOf } from '../src/data/roots';
-import { listImages, readImage } from '../src/image/file';
+import { datasetPhotos } from '../src/data/datasets';
+import { readImage } from '../src/image/file';
 import type { Image } from '../src/image/image';
 import { fitNiqeModel } from '../src/metrics/niqe-fit';
 import { writeNiqeModel } from '../src/metrics/niqe-model';
@@ -19,7 +19,7 @@ interface Flags {
 }
 
 async function fit({ photos, out, program }: Flags): Promise<void> {
-  const files = listImages(folderOf(photos));
+  const files = datasetPhotos(photos).files;
   const bar = progress('photographs', files.length);
   async function* read(): AsyncGenerator<Image> {
     for (const [i, file] of files.entries()) {

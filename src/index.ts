@@ -31,11 +31,12 @@ export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/eval
 export { FLOW_NAMES, loadFlowEstimator } from './flow/estimators';
 export type { FlowEstimator } from './flow/estimator';
 
-export { cameraPairs, filePhotos, folderPhotos, scenePhotos, CAMERA_PRESET_NAMES } from './data/camera-pairs';
+export { cameraPairs, filePhotos, scenePhotos, CAMERA_PRESET_NAMES } from './data/camera-pairs';
 export type { CameraPresetName, PhotoSource } from './data/camera-pairs';
 export { photograph } from './data/camera';
 export type { CameraShot } from './data/camera';
-export { folderPairs, imageOf, pairFiles, pixelsOf } from './data/pairs';
+export { datasetPairs, datasetPhotos, hasDataset } from './data/datasets';
+export { filePairs, imageOf, pairFiles, pixelsOf } from './data/pairs';
 export type { Pair, PairFiles, PairSet, Pixels } from './data/pairs';
 export { acceptLicence, fetchData } from './data/fetch';
 export type { FetchOptions, Placed } from './data/fetch';

@@ -1,9 +1,9 @@
 /** How the small flow network is trained, and on what. */
 import { basename } from 'node:path';
-import { filePhotos, folderPhotos, scenePhotos, type PhotoSource } from '../../src/data/camera-pairs';
+import { filePhotos, scenePhotos, type PhotoSource } from '../../src/data/camera-pairs';
 import type { CameraPreset } from '../../src/data/camera-presets';
 import { fingerprintOf } from '../../src/data/pairs';
-import { folderOf } from '../../src/data/roots';
+import { datasetPhotos } from '../../src/data/datasets';
 
 /** Everything that real cameras were seen to do (`CAMERA_PRESETS`), and well beyond it. */
 const CAMERA: CameraPreset = {
@@ -65,7 +65,7 @@ export function sources(part: 'training' | 'held out', folder?: string): Sources
   const training = part === 'training';
   const scenes = scenePhotos(training ? RECIPE.sceneShots : 20, training ? RECIPE.seed : RECIPE.seed + 1);
   if (folder === undefined) return { scenes, sha256: fingerprintOf([], scenes.description) };
-  const all = folderPhotos(folderOf(folder)).files;
+  const all = datasetPhotos(folder).files;
   const files = all.filter((_, i) => (i % HELD_OUT === HELD_OUT - 1) !== training);
   const photos = filePhotos(files, `${files.length} ${part} photographs of ${basename(folder)}`);
   return { photos, scenes, sha256: fingerprintOf(files, photos.description, scenes.description) };

@@ -1,24 +1,14 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { Command } from 'commander';
-import { dataRoots, findDataset } from '../data/roots';
+import { manifests } from '../data/manifests';
+import { dataRoots } from '../data/roots';
+import { pathOf } from '../data/verify';
 import { probeEngines, startEngine } from '../engine/engines';
 import { networkMacs } from '../networks/macs';
 import { createNetwork, NETWORK_NAMES, NETWORKS } from '../networks/networks';
 import { versions } from '../util/versions';
 import { print, printJson, table } from './output';
-
-const DATASETS = [
-  'Set5',
-  'Set14',
-  'BSD100',
-  'Urban100',
-  'Manga109',
-  'DIV2KRK',
-  'BSDS500-train',
-  'RealSR',
-  'SR-RAW',
-];
 
 /** `mimicsr doctor`: what runs here, and what is missing with the reason. */
 export function doctorCommand(): Command {
@@ -36,13 +26,14 @@ export function doctorCommand(): Command {
         return;
       }
       const engines = await probeEngines();
+      const sets = manifests().filter((manifest) => manifest.kind === 'dataset');
       const report = {
         versions: versions(),
         machine: { cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30) },
         engines,
         chosen: engines.find((e) => e.available)?.name,
         dataRoots: dataRoots().map((path) => ({ path, exists: existsSync(path) })),
-        datasets: DATASETS.map((name) => ({ name, folder: findDataset(name) ?? null })),
+        datasets: sets.map((set) => ({ name: set.name, folder: pathOf(set) ?? null })),
       };
       if (json) {
         printJson(report);

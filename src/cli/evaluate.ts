@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { folderPairs } from '../data/pairs';
-import { folderOf } from '../data/roots';
+import { datasetPairs } from '../data/datasets';
 import { startEngine } from '../engine/engines';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
 import { InputError } from '../util/errors';
@@ -34,7 +33,7 @@ export function evaluateCommand(): Command {
     .action(async (flags: Flags) => {
       if (!Number.isInteger(flags.crop) || flags.crop < 0)
         throw new InputError(`--crop ${flags.crop}: expected 0 or more`);
-      const sets = flags.benchmark.map((name) => ({ name, pairs: folderPairs(folderOf(name)) }));
+      const sets = flags.benchmark.map((name) => ({ name, pairs: datasetPairs(name) }));
       if (flags.bicubic && (flags.run !== undefined || flags.weights !== undefined)) {
         throw new InputError('--bicubic goes without --run and --weights');
       }

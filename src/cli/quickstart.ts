@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { cameraPairs, filePhotos, scenePhotos } from '../data/camera-pairs';
-import { folderPairs, imageOf, pairFiles, type PairSet } from '../data/pairs';
+import { cameraPairs, scenePhotos } from '../data/camera-pairs';
+import { datasetPairs, datasetPhotos, hasDataset } from '../data/datasets';
+import { imageOf, type PairSet } from '../data/pairs';
 import { findDataset } from '../data/roots';
 import { startEngine } from '../engine/engines';
 import { writeImage } from '../image/file';
@@ -89,16 +90,11 @@ async function report(network: SrNetwork, out: string): Promise<void> {
 
 /** The test pictures through the camera of the training, and the benchmark's own LR (MATLAB bicubic) where it is. */
 function testSets(): Record<string, PairSet> {
-  const folder = findDataset(BENCHMARK);
-  if (folder === undefined)
+  if (!hasDataset(BENCHMARK))
     return { 'held-out scenes': cameraPairs(scenePhotos(5, HELD_OUT_SEED), 'aligned', HELD_OUT_SEED) };
-  const photos = filePhotos(
-    pairFiles(folder).map((f) => f.hr),
-    `${BENCHMARK} photographs`,
-  );
   return {
-    [`${BENCHMARK}, aligned camera`]: cameraPairs(photos, 'aligned', HELD_OUT_SEED),
-    [`${BENCHMARK}, bicubic LR`]: folderPairs(folder),
+    [`${BENCHMARK}, aligned camera`]: cameraPairs(datasetPhotos(BENCHMARK), 'aligned', HELD_OUT_SEED),
+    [`${BENCHMARK}, bicubic LR`]: datasetPairs(BENCHMARK),
   };
 }
 

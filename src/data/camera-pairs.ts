@@ -1,6 +1,6 @@
 /** Pairs made by the simulated camera from photographs, or from drawn scenes where there are none. */
 import { basename, extname } from 'node:path';
-import { listImages, readImage } from '../image/file';
+import { readImage } from '../image/file';
 import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
@@ -23,12 +23,6 @@ export interface PhotoSource {
   readonly seed?: number;
   /** The pictures as plain data, as `PairSet.source`. */
   readonly source?: PhotosSource;
-}
-
-/** Every picture of a folder. */
-export function folderPhotos(folder: string): PhotoSource {
-  const files = listImages(folder);
-  return filePhotos(files, `${files.length} photographs of ${basename(folder)}`);
 }
 
 /** These pictures. */

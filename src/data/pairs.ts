@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { listImages, readImage } from '../image/file';
-import type { Image } from '../image/image';
+import { cropImage, type Image } from '../image/image';
 import { fromIntegers, toUint8 } from '../image/quantise';
 import { InputError } from '../util/errors';
 import type { CameraPresetName } from './camera-presets';
@@ -84,7 +84,7 @@ export function pairFiles(folder: string): PairFiles[] {
   const hrFolder = ['HR', 'hr', 'GT', 'gt'].find((n) => entries.includes(n));
   const lrFolder = ['LR', 'lr', 'LQ', 'lq', 'input'].find((n) => entries.includes(n));
   if (hrFolder !== undefined && lrFolder !== undefined) {
-    return match(folder, byStem(join(folder, hrFolder)), byStem(join(folder, lrFolder)));
+    return pairUp(folder, byStem(join(folder, hrFolder)), byStem(join(folder, lrFolder)));
   }
   const suffixed = (suffix: string): Map<string, string> => {
     const files = [...byStem(folder, false)].filter(([stem]) => stem.endsWith(suffix));
@@ -97,7 +97,7 @@ export function pairFiles(folder: string): PairFiles[] {
         `found ${entries.length === 0 ? 'nothing' : entries.slice(0, 5).join(', ')}`,
     );
   }
-  return match(folder, hr, lr);
+  return pairUp(folder, hr, lr);
 }
 
 /** Picture files by name without ending; names of LR files lose a trailing x4. */
@@ -110,7 +110,11 @@ function byStem(folder: string, dropScale = true): Map<string, string> {
   );
 }
 
-function match(folder: string, hr: Map<string, string>, lr: Map<string, string>): PairFiles[] {
+/**
+ * HR and LR files with equal keys as pairs, named by them.
+ * @throws InputError for files without a partner (the first ten are named)
+ */
+export function pairUp(folder: string, hr: ReadonlyMap<string, string>, lr: ReadonlyMap<string, string>): PairFiles[] {
   const alone = [
     ...[...hr].filter(([name]) => !lr.has(name)).map(([, path]) => `${basename(path)} has no LR`),
     ...[...lr].filter(([name]) => !hr.has(name)).map(([, path]) => `${basename(path)} has no HR`),
@@ -123,24 +127,21 @@ function match(folder: string, hr: Map<string, string>, lr: Map<string, string>)
 }
 
 /**
- * Reads one pair.
- * @throws InputError if a file cannot be read or the HR is not exactly `scale` times the LR
+ * Reads one pair. HR pictures of the published benchmarks have up to `scale` - 1 rows and columns more than `scale` times
+ * their LR: those at the bottom and right are left out, as in the common evaluation code.
+ * @throws InputError if a file cannot be read or the HR is otherwise not `scale` times the LR
  */
 export async function readPair(files: PairFiles, scale = 4): Promise<Pair> {
-  const [lr, hr] = [pixelsOf(await readImage(files.lr)), pixelsOf(await readImage(files.hr))];
-  if (hr.width !== scale * lr.width || hr.height !== scale * lr.height) {
+  const [lr, hr] = [await readImage(files.lr), await readImage(files.hr)];
+  const [width, height] = [scale * lr.width, scale * lr.height];
+  const [right, bottom] = [hr.width - width, hr.height - height];
+  if (Math.min(right, bottom) < 0 || Math.max(right, bottom) >= scale) {
     throw new InputError(
-      `${files.hr} is ${hr.width}x${hr.height}: expected ${scale} times its LR, ${scale * lr.width}x${scale * lr.height} ` +
+      `${files.hr} is ${hr.width}x${hr.height}: expected ${scale} times its LR, ${width}x${height} ` +
         `(${files.lr} is ${lr.width}x${lr.height})`,
     );
   }
-  return { name: files.name, lr, hr };
-}
-
-/** The real pairs of a folder (see `pairFiles`). */
-export function folderPairs(folder: string): PairSet {
-  const files = pairFiles(folder);
-  return filePairs(files, `${files.length} pairs in ${basename(folder)}`);
+  return { name: files.name, lr: pixelsOf(lr), hr: pixelsOf(cropImage(hr, 0, 0, width, height)) };
 }
 
 /** These pairs. */

@@ -3,15 +3,9 @@
  * pictures photographed by a camera that is held still, whose blur, noise and JPEG are those of a training on that camera.
  * Without reference (Table 3): the LR pictures of real pairs, or of the camera as it takes them.
  */
-import {
-  cameraPairs,
-  filePhotos,
-  scenePhotos,
-  type CameraPresetName,
-  type PhotoSource,
-} from '../data/camera-pairs';
-import { folderPairs, imageOf, pairFiles, pixelsOf, type PairSet } from '../data/pairs';
-import { folderOf } from '../data/roots';
+import { cameraPairs, scenePhotos, type CameraPresetName, type PhotoSource } from '../data/camera-pairs';
+import { datasetPairs, datasetPhotos } from '../data/datasets';
+import { imageOf, pixelsOf, type PairSet } from '../data/pairs';
 import { imresize } from '../image/resize';
 import { PAPER_PROTOCOL } from '../metrics/metric';
 import { createMetric, requireModels, type MetricSettings } from '../metrics/metrics';
@@ -75,19 +69,15 @@ export function benchmarkPairs(benchmark: Benchmark): PairSet {
 }
 
 function allPairs({ name, kind, lr }: Benchmark): PairSet {
-  if (lr === 'real') return folderPairs(folderOf(name));
-  if (lr === 'bicubic')
-    return name === 'scenes'
-      ? bicubicPairs(scenePhotos(SCENES, BENCHMARK_SEED))
-      : folderPairs(folderOf(name));
-  const photos =
-    name === 'scenes'
-      ? scenePhotos(SCENES, BENCHMARK_SEED)
-      : filePhotos(
-          pairFiles(folderOf(name)).map((pair) => pair.hr),
-          `${name} photographs`,
-        );
-  return cameraPairs(photos, lr, BENCHMARK_SEED, kind === 'full-reference' ? 'aligned' : 'lr');
+  const drawn = name === 'scenes' ? scenePhotos(SCENES, BENCHMARK_SEED) : undefined;
+  if (lr === 'real') return datasetPairs(name);
+  if (lr === 'bicubic') return drawn === undefined ? datasetPairs(name) : bicubicPairs(drawn);
+  return cameraPairs(
+    drawn ?? datasetPhotos(name),
+    lr,
+    BENCHMARK_SEED,
+    kind === 'full-reference' ? 'aligned' : 'lr',
+  );
 }
 
 /** Each picture with its LR by MATLAB's bicubic. */

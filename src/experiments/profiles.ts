@@ -3,7 +3,7 @@
  * is not at hand, all but `paper` take the simulated camera that is like it, and say so.
  */
 import type { CameraPresetName } from '../data/camera-presets';
-import { findDataset } from '../data/roots';
+import { hasDataset } from '../data/datasets';
 import type { NetworkName } from '../networks/networks';
 import type { Recipe, TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
@@ -54,7 +54,7 @@ export type ProfileName = (typeof PROFILE_NAMES)[number];
 /** The paper's benchmarks with reference, in its order. */
 export const PAPER_BENCHMARKS = ['Set5', 'Set14', 'BSD100', 'Urban100', 'Manga109', 'DIV2KRK'] as const;
 /** Photographs for the simulated camera, best first; no benchmark shares a picture with them. */
-const PHOTOGRAPHS = ['DIV2K-train', 'BSDS500-train'];
+const PHOTOGRAPHS = ['DIV2K:train', 'BSDS500:train', 'BSDS500-train'];
 
 const CAMERA_OF: Readonly<Record<TrainingSetName, CameraPresetName>> = {
   'SR-RAW': 'srraw-like',
@@ -135,7 +135,7 @@ export function profile(name: string): Profile {
 }
 
 function photographs(): string | undefined {
-  return PHOTOGRAPHS.find((name) => findDataset(name) !== undefined);
+  return PHOTOGRAPHS.find(hasDataset);
 }
 
 function cameraData(photos: string | undefined, scenes: number): (preset: CameraPresetName) => DataSettings {
@@ -153,7 +153,7 @@ function simulated(
     data: camera(CAMERA_OF[set]),
     standIn: `simulated camera ${CAMERA_OF[set]} on ${photos ?? `${scenes} drawn scenes`}`,
     pictures: {
-      name: ['BSD100', 'Set14'].find((name) => photos !== undefined && findDataset(name)) ?? 'scenes',
+      name: ['BSD100', 'Set14'].find((name) => photos !== undefined && hasDataset(name)) ?? 'scenes',
       kind: 'no-reference',
       lr: CAMERA_OF[set],
       ...(pictures === undefined ? {} : { pictures }),
@@ -168,7 +168,7 @@ function benchmarksAtHand(
   byCamera: readonly string[],
 ): Pick<Profile, 'benchmarks' | 'cameraBenchmarks'> {
   const here = (names: readonly string[]): string[] => {
-    const found = names.filter((name) => findDataset(name) !== undefined);
+    const found = names.filter(hasDataset);
     return found.length === 0 ? ['scenes'] : found;
   };
   return {

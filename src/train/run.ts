@@ -11,10 +11,10 @@
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { cameraPairs, folderPhotos, scenePhotos } from '../data/camera-pairs';
+import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
-import { folderPairs, type PairSet } from '../data/pairs';
-import { folderOf } from '../data/roots';
+import { datasetPairs, datasetPhotos } from '../data/datasets';
+import type { PairSet } from '../data/pairs';
 import { startEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
@@ -161,9 +161,9 @@ export async function train(
 export function openPairs(data: DataConfig): PairSet {
   switch (data.kind) {
     case 'pairs':
-      return folderPairs(folderOf(data.folder));
+      return datasetPairs(data.folder);
     case 'camera':
-      return cameraPairs(folderPhotos(folderOf(data.photos)), data.preset, data.seed);
+      return cameraPairs(datasetPhotos(data.photos), data.preset, data.seed);
     case 'scenes':
       return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed);
   }

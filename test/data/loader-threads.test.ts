@@ -7,7 +7,8 @@ import { bsrganDegradation } from '../../src/data/bsrgan';
 import type { BatchSlot } from '../../src/data/batch-slot';
 import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
 import { PairLoader, type LoaderOptions } from '../../src/data/loader';
-import { folderPairs, type PairSet } from '../../src/data/pairs';
+import { datasetPairs } from '../../src/data/datasets';
+import type { PairSet } from '../../src/data/pairs';
 import { drawScene } from '../../src/data/scenes';
 import { writeImage } from '../../src/image/file';
 import { imresize } from '../../src/image/resize';
@@ -59,7 +60,7 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 
 describe('loader threads', () => {
   let files: PairSet;
-  beforeAll(async () => (files = folderPairs(await writePairs('pairs', 4))));
+  beforeAll(async () => (files = datasetPairs(await writePairs('pairs', 4))));
 
   it.each<[string, () => PairSet, Partial<LoaderOptions>]>([
     ['files', () => files, {}],
@@ -111,7 +112,7 @@ describe('loader threads', () => {
 
   it('name the file that cannot be read, and make it once it can be', async () => {
     const folder = await writePairs('broken', 1);
-    const pairs = folderPairs(folder);
+    const pairs = datasetPairs(folder);
     const path = join(folder, '0_HR.png');
     writeFileSync(path, 'not a picture');
     const loader = loaderOf(pairs, { workers: 1 });

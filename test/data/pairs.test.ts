@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cameraPairs, filePhotos, scenePhotos } from '../../src/data/camera-pairs';
 import { PairLoader } from '../../src/data/loader';
-import { folderPairs, pairFiles, readPair, type Pair, type PairSet } from '../../src/data/pairs';
+import { datasetPairs } from '../../src/data/datasets';
+import { pairFiles, readPair, type Pair, type PairSet } from '../../src/data/pairs';
 import { folderOf } from '../../src/data/roots';
 import { drawScene } from '../../src/data/scenes';
 import { writeImage } from '../../src/image/file';
@@ -40,7 +41,7 @@ describe('pairs in a folder', () => {
       const [hr, lr] = paths(n);
       await writePair(join(path, hr), join(path, lr), i);
     }
-    const set = folderPairs(path);
+    const set = datasetPairs(path);
     expect(set.size).toBe(2);
     const pair = await set.load(0);
     expect([pair.name, pair.hr.width, pair.hr.height, pair.lr.width, pair.lr.height]).toEqual(['a', 64, 48, 16, 12]);
@@ -58,7 +59,7 @@ describe('pairs in a folder', () => {
     await writeImage(join(folder('unpaired'), 'a.png'), drawScene(0, 64, 48));
     expect(() => pairFiles(folder('unpaired'))).toThrow('expected NAME_HR and NAME_LR files');
     expect(() => pairFiles(join(root, 'missing'))).toThrow(InputError);
-    expect(() => folderPairs(folder('hollow', 'HR', 'LR'))).toThrow(InputError);
+    expect(() => datasetPairs(folder('hollow', 'HR', 'LR'))).toThrow(InputError);
   });
 
   it('are refused where the HR is not four times the LR, with both sizes', async () => {
@@ -71,10 +72,10 @@ describe('pairs in a folder', () => {
   it('have a fingerprint that changes with any picture', async () => {
     const path = folder('print');
     await writePair(join(path, 'a_HR.png'), join(path, 'a_LR.png'), 0);
-    const before = folderPairs(path).fingerprint();
-    expect(folderPairs(path).fingerprint()).toBe(before);
+    const before = datasetPairs(path).fingerprint();
+    expect(datasetPairs(path).fingerprint()).toBe(before);
     await writePair(join(path, 'a_HR.png'), join(path, 'a_LR.png'), 1);
-    expect(folderPairs(path).fingerprint()).not.toBe(before);
+    expect(datasetPairs(path).fingerprint()).not.toBe(before);
   });
 });
 

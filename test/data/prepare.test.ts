@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
-import { folderPairs } from '../../src/data/pairs';
+import { datasetPairs } from '../../src/data/datasets';
 import { pairOfPhotos } from '../../src/data/photo-pair';
 import { prepareRealSr } from '../../src/data/prepare-realsr';
 import { prepareSrRaw } from '../../src/data/prepare-sr-raw';
@@ -51,7 +51,7 @@ describe('Preparing RealSR', () => {
     expect(pairs.map((pair) => pair.change)).toEqual(['linked', 'linked', 'linked']);
     const read = JSON.parse(readFileSync(report, 'utf8')) as { pairs: unknown[] };
     expect(read.pairs).toHaveLength(3);
-    expect((await folderPairs(join(out, 'Canon-train')).load(0)).name).toBe('Canon_003');
+    expect((await datasetPairs(join(out, 'Canon-train')).load(0)).name).toBe('Canon_003');
   });
 
   it('refuses an LR at HR size, and shrinks it on request, saying so', async () => {
@@ -62,14 +62,14 @@ describe('Preparing RealSR', () => {
     const { pairs } = await prepareRealSr(source, out, { shrink: true, log: (text) => said.push(text) });
     expect(pairs.map((pair) => pair.change)).toEqual(['shrunk', 'shrunk', 'shrunk']);
     expect(said).toEqual([expect.stringContaining('softens the degradation')]);
-    const { lr, hr } = await folderPairs(join(out, 'Canon-test')).load(0);
+    const { lr, hr } = await datasetPairs(join(out, 'Canon-test')).load(0);
     expect([lr.width, lr.height, hr.width, hr.height]).toEqual([24, 20, 96, 80]);
   });
 
   it('cuts a few pixels off for the exact ratio, and refuses another ratio', async () => {
     const cut = await published('cut', 4, [99, 80]);
     expect((await prepareRealSr(cut, join(root, 'cut-x4'))).pairs[0].change).toBe('cut');
-    expect((await folderPairs(join(root, 'cut-x4', 'Canon-test')).load(0)).hr.width).toBe(96);
+    expect((await datasetPairs(join(root, 'cut-x4', 'Canon-test')).load(0)).hr.width).toBe(96);
     const wrong = await published('wrong', 3);
     await expect(prepareRealSr(wrong, join(root, 'wrong-x4'))).rejects.toThrow(/is 96x80: expected 4 times its LR/);
   });
@@ -133,7 +133,7 @@ describe('Preparing SR-RAW', () => {
     const [{ before, after }] = pairs;
     expect(before!.flowMedian).toBeGreaterThan(2.5); // hypot(7, 9) / 4 = 2.85
     expect(after.flowMedian).toBeLessThan(0.05);
-    const { lr, hr } = await folderPairs(join(out, 'train')).load(0);
+    const { lr, hr } = await datasetPairs(join(out, 'train')).load(0);
     expect([hr.width, hr.height]).toEqual([4 * lr.width, 4 * lr.height]);
     expect(lr.width).toBeGreaterThan(88);
     // Every LR pixel is one of the photograph's own: some place of it shows just this row.
