@@ -59,7 +59,7 @@ function locate(name: string): Located {
   // On Windows a colon also follows a drive's letter.
   const [, place, selection] = /^(.[^:]*|[A-Za-z]:[\\/].*?)(?::([^:\\/]+))?$/.exec(name) ?? [, name];
   const values = (selection ?? '').split(',').filter((value) => value !== '');
-  return { folder: folderOf(place!), values: values.map((value) => value.toLowerCase()) };
+  return { folder: folderOf(place), values: values.map((value) => value.toLowerCase()) };
 }
 
 /** "Set5", "Canon-train": without the way there. */
@@ -105,7 +105,8 @@ function byManifest(
     if (matches.length === 0) return undefined;
     const chosen = matches.filter(([, placeholders]) => hasValues(placeholders, values));
     if (chosen.length === 0) {
-      const known = [...new Set(matches.flatMap(([, { name: _, n: __, ...rest }]) => Object.values(rest)))];
+      const parts = matches.flatMap(([, placeholders]) => Object.entries(placeholders));
+      const known = [...new Set(parts.flatMap(([key, value]) => (key === 'name' || key === 'n' ? [] : value)))];
       throw new InputError(
         `${folder} has no ${of} files of ${values.join(', ')}: expected some of ${known.join(', ') || 'no selection'}`,
       );
