@@ -1,5 +1,6 @@
 /** Tables as Markdown, LaTeX, HTML, plain text and CSV. Best bold (red in HTML), second best underlined (blue), as in the paper. */
 import { stringify } from 'csv-stringify/sync';
+import { escapeMarkup } from '../util/escape';
 import { intervalText } from './interval';
 import type { Cell, Table, TableColumn, TableRow } from './table';
 
@@ -27,7 +28,7 @@ const HTML: Mark = {
   best: (t) => `<b style="color:#c00000">${t}</b>`,
   second: (t) => `<span style="color:#0040c0">${t}</span>`,
   paper: (t) => ` <small style="color:#777">(${t})</small>`,
-  escape: htmlEscape,
+  escape: escapeMarkup,
 };
 
 /** "27.52 ± 0.11 (27.80 ✓)": ours, then the paper's and whether the comparison with "Ours" comes out as printed. */
@@ -107,16 +108,16 @@ export function tableHtml(table: Table): string {
       (cell, c) => `<td style="text-align:right">${cellText(cell, table.columns[c], HTML)}</td>`,
     );
     return `<tr${rule}>${labels(row)
-      .map((label) => `<td style="text-align:left">${htmlEscape(label)}</td>`)
+      .map((label) => `<td style="text-align:left">${escapeMarkup(label)}</td>`)
       .join('')}${cells.join('')}</tr>`;
   });
   return [
     '<table style="border-collapse:collapse">',
-    `<caption style="text-align:left"><b>${htmlEscape(table.title)}</b></caption>`,
-    `<thead><tr><th></th><th></th>${groups.map(({ group, span }) => `<th colspan="${span}">${htmlEscape(group)}</th>`).join('')}</tr>`,
+    `<caption style="text-align:left"><b>${escapeMarkup(table.title)}</b></caption>`,
+    `<thead><tr><th></th><th></th>${groups.map(({ group, span }) => `<th colspan="${span}">${escapeMarkup(group)}</th>`).join('')}</tr>`,
     `<tr><th>SR network</th><th>training process</th>${table.columns.map(({ title }) => `<th>${title}</th>`).join('')}</tr></thead>`,
     `<tbody>${rows.join('\n')}</tbody></table>`,
-    `<ul>${table.notes.map((note) => `<li>${htmlEscape(note)}</li>`).join('')}</ul>`,
+    `<ul>${table.notes.map((note) => `<li>${escapeMarkup(note)}</li>`).join('')}</ul>`,
     '',
   ].join('\n');
 }
@@ -148,10 +149,6 @@ export function tableRecords(table: Table): Record<string, string | number | und
 
 export function tableCsv(table: Table): string {
   return stringify(tableRecords(table), { header: true });
-}
-
-function htmlEscape(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
 }
 
 function latexEscape(text: string): string {

@@ -1,6 +1,7 @@
 /** Pictures side by side with captions, for looking at: the comparison images that commands write. */
 import sharp from 'sharp';
 import { InputError } from '../util/errors';
+import { escapeMarkup } from '../util/escape';
 import { blankImage, cropImage, type Image } from './image';
 import { fromIntegers, toUint8 } from './quantise';
 
@@ -36,7 +37,7 @@ export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Pr
         .png()
         .toBuffer();
       overlays.push({ input: enlarged, left, top });
-      captions.push(`<text x="${left + width / 2}" y="${top + height + 16}">${escapeXml(caption)}</text>`);
+      captions.push(`<text x="${left + width / 2}" y="${top + height + 16}">${escapeMarkup(caption)}</text>`);
     }
   }
   const svg =
@@ -78,8 +79,4 @@ export function enlargePixels(image: Image, zoom: number): Image {
     }
   }
   return out;
-}
-
-function escapeXml(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }

@@ -15,6 +15,11 @@ export function isInstalled(request: string): boolean {
   }
 }
 
+/** The path of a file in an installed package. */
+export function packagePath(request: string): string {
+  return kitRequire.resolve(request);
+}
+
 /** Loads it; the caller knows its shape. */
 export function loadPackage<T>(request: string): T {
   return kitRequire(request) as T;
