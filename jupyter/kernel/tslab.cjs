@@ -234,7 +234,7 @@ function describeFailure(failures) {
   const thrown = failures.find((failure) => failure instanceof Error);
   if (thrown === undefined) {
     const lines = failures.map(String);
-    return errorContent('Error', lines[0] ?? 'the cell failed', lines);
+    return errorContent('TypeScript', lines[0] ?? 'the cell failed', lines);
   }
   const { name, message } = thrown;
   if (/interrupted/i.test(message)) return errorContent('Interrupted', 'the cell was interrupted', []);

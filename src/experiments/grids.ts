@@ -5,13 +5,14 @@
 import type { NetworkName } from '../networks/networks';
 import { NETWORK_NAMES } from '../networks/networks';
 import { mimicCorrected, type MimicSettings } from '../mimic/config';
-import type { TrainingSettings } from '../train/config';
+import type { Recipe, TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
 import { missingModel, NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import type { ScoreMetric } from './store';
+import { CORRECTIONS, correctedWithout, SWITCH_NAMES } from './variants';
 
 export interface GridRow {
   /** The SR network, as the table names it; empty for bicubic. */
@@ -32,7 +33,8 @@ export interface GridColumn {
 }
 
 export interface Grid {
-  readonly id: GridName;
+  /** "variants": a grid of one's own, see `variantGrid`. */
+  readonly id: GridName | 'variants';
   readonly title: string;
   readonly profile: Profile;
   /** What a reader must know: stand-ins, networks and weights other than the paper's. */
@@ -164,21 +166,8 @@ function importance(profile: Profile, options: GridOptions): Grid {
 function ablations(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
   const released = mimicReleased(profile.methods);
-  const corrected = mimicCorrected();
   const ours = (label: string, options: MimicSettings, isOurs = false): GridRow =>
     row(label, { name: 'mimic', options }, 'srraw-like', isOurs);
-  const without = (
-    label: string,
-    change: MimicSettings,
-    correctionsOff: readonly Correction[] = [],
-  ): GridRow => {
-    const off = Object.fromEntries(correctionsOff.map((name) => [name, false]));
-    return ours(`corrected, ${label}`, {
-      ...corrected,
-      ...change,
-      corrections: { ...corrected.corrections, ...off },
-    });
-  };
   return {
     id: 'ablations',
     title: 'Ablations of the mimicking process',
@@ -192,20 +181,12 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),
-      ours('Ours, corrected', corrected, true),
-      without('colour off', { lambda: 0, colour: 'none' }),
-      without('flow off', { flow: 'none', mask: false }, ['warp', 'mean']),
-      without('mask off', { mask: false }, ['mean']),
-      without('noise off', { noise: false }, ['noise']),
-      without('guidance off', { guidance: false }),
-      without('detach off', { detach: false }),
+      ours('Ours, corrected', mimicCorrected(), true),
+      ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, correctedWithout([name]))),
     ],
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
 }
-
-const CORRECTIONS = ['noise', 'grid', 'warp', 'mean', 'schedule'] as const;
-type Correction = (typeof CORRECTIONS)[number];
 
 /** The corrected method with other weights of its colour term; 0 is without it. */
 function lambdaSweep(profile: Profile, options: GridOptions): Grid {
@@ -224,6 +205,41 @@ function lambdaSweep(profile: Profile, options: GridOptions): Grid {
         true,
       ),
     ),
+    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+  };
+}
+
+/** A training that differs from others in one thing or another. */
+export interface Variant {
+  readonly label: string;
+  readonly process: TrainingSettings['process'];
+  /** Where it departs from the profile's. */
+  readonly recipe?: Partial<Omit<Recipe, 'seed'>>;
+  /** Whether it is held to be "Ours", not a baseline. */
+  readonly ours?: boolean;
+}
+
+/** Variants of a training beside each other, all of one network on pairs of the camera `srraw-like`, each with its label as row. */
+export function variantGrid(
+  title: string,
+  variants: readonly Variant[],
+  profile: Profile,
+  options: GridOptions = {},
+): Grid {
+  const network = options.network ?? 'seemore';
+  return {
+    id: 'variants',
+    title,
+    profile,
+    notes: variantNotes(profile, options),
+    rows: variants.map(({ label, process, recipe, ours = false }) => {
+      const choice = profile.networks[network];
+      const changed = {
+        ...profile.networks,
+        [network]: { ...choice, recipe: { ...choice.recipe, ...recipe } },
+      };
+      return variantRow({ ...profile, networks: changed }, options)(label, process, 'srraw-like', ours);
+    }),
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
 }

@@ -163,7 +163,7 @@ async function scoreRun(
   return true;
 }
 
-export interface GridRun extends Pick<RunOptions, 'progress' | 'signal'> {
+export interface GridRun extends Pick<RunOptions, 'progress' | 'signal' | 'onStep'> {
   /** Runs side by side; 1: in this process, which has an engine. */
   readonly jobs?: number;
   /** What a process of its own is told to complete the run `id` (see `cli/reproduce`). */

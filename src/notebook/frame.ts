@@ -4,6 +4,7 @@
  * (NaN, dashes and commas in keys), so those are here, on plain rows.
  */
 import { stringify } from 'csv-stringify/sync';
+import type * as Danfo from 'danfojs-node';
 import type { DataFrame } from 'danfojs-node';
 import { interval95 } from '../experiments/interval';
 import type { ScoreTable } from '../metrics/score';
@@ -12,9 +13,11 @@ import { InputError } from '../util/errors';
 import { escapeMarkup } from '../util/escape';
 import { loadPackage } from '../util/optional-package';
 import { writeFileAtomic } from '../util/write-file';
-import { DISPLAY, type Bundle } from './kernel';
+import { DISPLAY, type Bundle, type Displayable } from './kernel';
 
 export type Value = string | number | boolean | null | undefined;
+/** A danfo frame that shows itself as an HTML table, as those that its own functions return do. */
+export type Frame = DataFrame & Displayable;
 export type Row = Readonly<Record<string, Value>>;
 
 /**
@@ -22,7 +25,7 @@ export type Row = Readonly<Record<string, Value>>;
  * row lacks is NaN in a column of numbers, else empty text.
  * @throws InputError where there are no rows, or a column has numbers and text
  */
-export function frame(rows: readonly Row[]): DataFrame {
+export function frame(rows: readonly Row[]): Frame {
   if (rows.length === 0) throw new InputError('a frame needs at least one row');
   const columns = columnsOf(rows);
   const fill = columns.map((column): Value => {
@@ -37,7 +40,7 @@ export function frame(rows: readonly Row[]): DataFrame {
   const values = rows.map((row) =>
     columns.map((column, i) => (isMissing(row[column]) ? fill[i] : row[column])),
   );
-  return new (danfo().DataFrame)(values as never, { columns });
+  return new (danfo().DataFrame)(values, { columns }) as Frame;
 }
 
 /** The rows of a frame as plain objects. */
@@ -48,7 +51,7 @@ export function rowsOf(data: DataFrame): Row[] {
 }
 
 /** The scores of `score`, one row a picture, and a last one with their mean. */
-export function scoreFrame<M extends MetricName>({ images, mean }: ScoreTable<M>): DataFrame {
+export function scoreFrame<M extends MetricName>({ images, mean }: ScoreTable<M>): Frame {
   return frame([...images, { image: 'mean', ...mean }] as Row[]);
 }
 
@@ -121,12 +124,12 @@ function finite(row: Row, column: string): number {
   throw new InputError(`column '${column}' holds ${JSON.stringify(value)}: expected a finite number`);
 }
 
-let loaded: typeof import('danfojs-node') | undefined;
+let loaded: typeof Danfo | undefined;
 
 /** danfo, loaded when it is first needed; from then on its frames show themselves as HTML. */
-function danfo(): typeof import('danfojs-node') {
+function danfo(): typeof Danfo {
   if (loaded !== undefined) return loaded;
-  loaded = loadPackage<typeof import('danfojs-node')>('danfojs-node');
+  loaded = loadPackage<typeof Danfo>('danfojs-node');
   // The class behind it is also that of what danfo's own functions return.
   Object.defineProperty(Object.getPrototypeOf(loaded.DataFrame.prototype) as object, DISPLAY, {
     value(this: DataFrame): Bundle {

@@ -147,7 +147,9 @@ class Painted {
       measureText: (text: string) => ({ width: text.length * CHARACTER }),
     };
     // What else there is to a context draws nothing that figures need.
-    return new Proxy(drawing, { get: (target, key) => Reflect.get(target, key) ?? (() => undefined) });
+    return new Proxy(drawing, {
+      get: (target, key): unknown => Reflect.get(target, key) ?? (() => undefined),
+    });
   }
 
   png(): Buffer {

@@ -18,6 +18,7 @@ import type { PairSet } from '../data/pairs';
 import { startEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
+import type { Module } from '../nn/module';
 import { InputError } from '../util/errors';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
@@ -40,9 +41,18 @@ export interface RunOptions {
   /** Folder of preparations that other runs share. Default: the run's own. */
   readonly preparations?: string;
   /** Called after every iteration of the SR network (live curves). */
-  readonly onStep?: (report: StepReport, network: SrNetwork) => void | Promise<void>;
+  readonly onStep?: (report: StepReport, training: Training) => void | Promise<void>;
   /** Threads that make batches ahead; the batches are the same for any number. Default: `loaderThreads()`. */
   readonly workers?: number;
+}
+
+/** What is being trained; the networks are the training's own. */
+export interface Training {
+  readonly folder: string;
+  readonly config: TrainingConfig;
+  readonly network: SrNetwork;
+  /** The network beside it, where the process has one. */
+  readonly helper?: Module;
 }
 
 export interface FinishedRun {
@@ -123,6 +133,8 @@ export async function train(
       // The run goes on with the helper that it began with, whatever has become of its source.
       process.helper?.loadStateDict(readWeights(files.helper), files.helper);
     }
+    const { helper } = process;
+    const training = { folder, config, network, ...(helper === undefined ? {} : { helper }) };
     const trainer = processTrainer(network, process, loader, config.recipe);
     try {
       const result = await trainingLoop(trainer, files, {
@@ -132,7 +144,7 @@ export async function train(
         logEvery,
         progress,
         signal,
-        onStep: (report) => options.onStep?.(report, network),
+        onStep: (report) => options.onStep?.(report, training),
         onSave: async (step) => {
           const origin = { process: process.name, step: String(step) };
           const { name, preset = '' } = config.network;

@@ -51,7 +51,7 @@ function lines(out: NodeJS.WriteStream, label: string, total: number): Progress 
 }
 
 /** Rate and time left from where this process began counting (a resumed run does not begin at 0). */
-class Clock {
+export class Clock {
   private start?: { readonly at: number; readonly done: number };
 
   constructor(private readonly total: number) {}

@@ -1,0 +1,35 @@
+/** The mimicking process taken apart: which of its parts can be switched off, and which slips can be corrected. */
+import { mimicCorrected, type MimicSettings } from '../mimic/config';
+
+/** The official code's slips; see `mimic/config`. */
+export const CORRECTIONS = ['noise', 'grid', 'warp', 'mean', 'schedule'] as const;
+export type Correction = (typeof CORRECTIONS)[number];
+
+interface Switch {
+  readonly off: MimicSettings;
+  /** Corrections of what is then no longer there. */
+  readonly pointless?: readonly Correction[];
+}
+
+/** The parts, and what leaving each out means. */
+const SWITCHES = {
+  colour: { off: { lambda: 0, colour: 'none' } },
+  flow: { off: { flow: 'none', mask: false }, pointless: ['warp', 'mean'] },
+  mask: { off: { mask: false }, pointless: ['mean'] },
+  noise: { off: { noise: false }, pointless: ['noise'] },
+  guidance: { off: { guidance: false } },
+  detach: { off: { detach: false } },
+} as const satisfies Record<string, Switch>;
+
+export type SwitchName = keyof typeof SWITCHES;
+export const SWITCH_NAMES = Object.keys(SWITCHES) as SwitchName[];
+
+/** The corrected process without some of its parts. */
+export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
+  const corrected = mimicCorrected();
+  const parts: Switch[] = names.map((name) => SWITCHES[name]);
+  const pointless = parts.flatMap(({ pointless = [] }) => pointless);
+  return Object.assign({}, corrected, ...parts.map(({ off }) => off), {
+    corrections: { ...corrected.corrections, ...Object.fromEntries(pointless.map((name) => [name, false])) },
+  }) as MimicSettings;
+}

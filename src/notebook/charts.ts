@@ -1,0 +1,182 @@
+/** The kit's charts, as pure functions of numbers: training curves, bars and sweeps out of tables, curves over a truth. */
+import type { Table } from '../experiments/table';
+import type { StepReport } from '../train/trainer';
+import { InputError } from '../util/errors';
+import { figure, type Figure } from './figure';
+
+/** What of an iteration a curve shows. */
+export type CurvePoint = Pick<StepReport, 'step' | 'loss' | 'terms' | 'rate'>;
+
+/** Points of a curve: more are averaged in groups. */
+const POINTS = 300;
+
+/** Loss terms over iterations on a logarithmic axis, and the learning rate on an axis of its own. */
+export function trainingCurve(history: readonly CurvePoint[], title: string): Figure {
+  const points = averaged(history);
+  const x = points.map(({ step }) => step);
+  const names = Object.keys(points[0]?.terms ?? {});
+  const losses = names.map((name) => ({ x, y: points.map(({ terms }) => terms[name]), name, mode: 'lines' }));
+  const rate = {
+    x,
+    y: points.map((p) => p.rate),
+    name: 'learning rate',
+    yaxis: 'y2',
+    mode: 'lines',
+    line: { color: '#999', dash: 'dot', width: 1 },
+  };
+  return figure([...losses, rate], {
+    title: { text: title },
+    height: 300,
+    margin: { l: 70, r: 80, t: 50, b: 50 },
+    xaxis: { title: { text: 'iteration' } },
+    yaxis: { title: { text: 'loss' }, type: 'log', exponentformat: 'power', nticks: 5 },
+    yaxis2: {
+      title: { text: 'learning rate' },
+      overlaying: 'y',
+      side: 'right',
+      showgrid: false,
+      tickmode: 'auto',
+      tickformat: '.0e',
+      nticks: 4,
+      rangemode: 'tozero',
+    },
+    legend: { orientation: 'h', x: 0, y: 1.12 },
+  });
+}
+
+function averaged(history: readonly CurvePoint[]): CurvePoint[] {
+  const size = Math.ceil(history.length / POINTS) || 1;
+  const out: CurvePoint[] = [];
+  for (let i = 0; i < history.length; i += size) {
+    const group = history.slice(i, i + size);
+    const mean = (of: (p: CurvePoint) => number): number =>
+      group.reduce((sum, p) => sum + of(p), 0) / group.length;
+    const terms = Object.fromEntries(Object.keys(group[0].terms).map((t) => [t, mean((p) => p.terms[t])]));
+    const { step, rate } = group.at(-1)!;
+    out.push({ step, rate, terms, loss: mean((p) => p.loss) });
+  }
+  return out;
+}
+
+/** The values of one column of a table, with the number of its rows that have a run. */
+function columnOf(
+  table: Table,
+  column: number,
+): { readonly label: string; readonly mean: number; readonly half?: number }[] {
+  if (table.columns[column] === undefined) {
+    throw new InputError(
+      `'${table.title}' has ${table.columns.length} columns: there is no column ${column}`,
+    );
+  }
+  return table.rows.flatMap(({ network, method, cells }) => {
+    const { ours } = cells[column];
+    return ours === undefined ? [] : [{ ...ours, label: network === '' ? method : `${method} (${network})` }];
+  });
+}
+
+/** One column of a table as bars, in the table's order, with the 95 % interval over seeds where there are several. */
+export function tableBars(table: Table, column = 0): Figure {
+  const values = columnOf(table, column);
+  const { group, title } = table.columns[column];
+  const low = Math.min(...values.map(({ mean, half = 0 }) => mean - half));
+  const high = Math.max(...values.map(({ mean, half = 0 }) => mean + half));
+  const room = (high - low || Math.abs(high) || 1) * 0.15;
+  return figure(
+    [
+      {
+        type: 'bar',
+        orientation: 'h',
+        y: values.map(({ label }) => label),
+        x: values.map(({ mean }) => mean),
+        error_x: {
+          type: 'data',
+          array: values.map(({ half = 0 }) => half),
+          visible: values.some((v) => v.half),
+        },
+      },
+    ],
+    {
+      title: { text: table.title },
+      height: 120 + 26 * values.length,
+      margin: { l: 260, r: 30, t: 50, b: 50 },
+      // Differences are small beside the values: the axis begins near the least.
+      xaxis: { title: { text: `${group}: ${title}` }, range: [low - room, high + room] },
+      yaxis: { autorange: 'reversed', ticks: '' },
+      annotations: values.map(({ label, mean }) => ({
+        x: low - room,
+        xshift: 4,
+        xanchor: 'left',
+        y: label,
+        text: mean.toFixed(table.columns[column].digits),
+        showarrow: false,
+        font: { color: '#fff' },
+      })),
+    },
+  );
+}
+
+/** A column of a table over the number that each row stands for: a sweep. */
+export function sweepCurve(table: Table, values: readonly number[], name: string, column = 0): Figure {
+  const rows = table.rows.map((row, i) => ({ x: values[i], ours: row.cells[column].ours }));
+  const points = rows.flatMap(({ x, ours }) => (ours === undefined ? [] : [{ x, ...ours }]));
+  const { group, title } = table.columns[column];
+  return figure(
+    [
+      {
+        // A sweep often has 0 among powers of ten: places, not distances.
+        x: points.map(({ x }) => String(x)),
+        y: points.map(({ mean }) => mean),
+        error_y: {
+          type: 'data',
+          array: points.map(({ half = 0 }) => half),
+          visible: points.some((p) => p.half),
+        },
+        mode: 'lines+markers',
+      },
+    ],
+    {
+      title: { text: table.title },
+      xaxis: { title: { text: name }, type: 'category' },
+      yaxis: { title: { text: `${group}: ${title}` } },
+    },
+  );
+}
+
+export interface Line {
+  readonly name: string;
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+/** Lines over a number. */
+export function lineChart(
+  lines: readonly Line[],
+  { title, x, y }: { readonly title: string; readonly x: string; readonly y: string },
+): Figure {
+  return figure(
+    lines.map((line) => ({ ...line, mode: 'lines+markers' })),
+    {
+      title: { text: title },
+      xaxis: { title: { text: x } },
+      yaxis: { title: { text: y }, rangemode: 'tozero' },
+    },
+  );
+}
+
+/** Bars with a value each. */
+export function barChart(
+  bars: Readonly<Record<string, number>>,
+  { title, y, log = false }: { readonly title: string; readonly y: string; readonly log?: boolean },
+): Figure {
+  return figure([{ type: 'bar', x: Object.keys(bars), y: Object.values(bars) }], {
+    title: { text: title },
+    yaxis: { title: { text: y }, ...(log ? { type: 'log' } : {}) },
+    annotations: Object.entries(bars).map(([x, value]) => ({
+      x,
+      y: log ? Math.log10(value) : value,
+      text: String(Number(value.toPrecision(3))),
+      showarrow: false,
+      yanchor: 'bottom',
+    })),
+  });
+}

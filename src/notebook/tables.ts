@@ -1,0 +1,118 @@
+/** The paper's tables in a cell: what is missing is trained before your eyes, the rest comes from the results store. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { startEngine } from '../engine/engines';
+import { cropGrid, type CropOptions } from '../experiments/crops';
+import { grid, type Grid, type GridOptions } from '../experiments/grids';
+import { profile } from '../experiments/profiles';
+import { knownResults, missingBenchmarks, planGrid, runGrid, type Folders } from '../experiments/runner';
+import { fillGrid, type Table } from '../experiments/table';
+import { tableCells, tableHtml, tableRecords } from '../experiments/table-text';
+import { InputError } from '../util/errors';
+import { runFiles } from '../util/run-files';
+import { frame, type Frame } from './frame';
+import { interruptSignal, show, text } from './kernel';
+import { watchTrainings } from './live';
+import { Picture } from './picture';
+import { RESULTS, RUNS } from './places';
+import { StatusLine } from './status';
+
+export interface ReproduceOptions extends GridOptions {
+  /** `smoke`, `mini` (default), `small` or `paper`. */
+  readonly profile?: string;
+  /** Folder of the runs. Default: MIMICSR_RUNS, else the checkout's `runs`. */
+  readonly runs?: string;
+  /** Folder of the results, one below it a profile. Default: MIMICSR_RESULTS, else the checkout's `results`. */
+  readonly results?: string;
+}
+
+/** A grid of the paper's (or one of your own) by name, and where its runs and results are. */
+export function plan(what: string | Grid, options: ReproduceOptions = {}): { grid: Grid; folders: Folders } {
+  const { profile: name = 'mini', runs = RUNS, results = RESULTS } = options;
+  const asked = typeof what === 'string' ? grid(what, profile(name), options) : what;
+  return { grid: asked, folders: { runs, results: join(results, asked.profile.name, 'scores.csv') } };
+}
+
+/**
+ * A table, every missing run of it trained and scored, with a live view. Interrupting the cell stops at the next iteration,
+ * with a checkpoint, and gives the table as far as it is; running it again goes on.
+ * @param what table1, table2, table3, importance, ablations, lambda, or a grid
+ * @throws InputError for unknown names and missing data, saying what to fetch; runs that fail are named below the cell
+ */
+export async function reproduce(what: string | Grid, options: ReproduceOptions = {}): Promise<Table> {
+  const signal = interruptSignal();
+  const { grid: asked, folders } = plan(what, options);
+  const runs = planGrid(asked);
+  const known = knownResults(runs, folders);
+  const open = runs.filter((run) => missingBenchmarks(run, known).length > 0);
+  if (open.length === 0) return fillGrid(asked, known);
+  const status = new StatusLine();
+  await startEngine();
+  const outcome = await runGrid(runs, folders, {
+    signal,
+    progress: status.progress,
+    note: (words) => status.begin(words),
+    onStep: watchTrainings(),
+  });
+  const left = runs.filter((run) => missingBenchmarks(run, outcome.results).length > 0).length;
+  await status.end(
+    outcome.stopped
+      ? `stopped, ${left} of ${runs.length} runs to do: run the cell again to go on`
+      : `${runs.length - left} of ${runs.length} runs are finished`,
+  );
+  for (const failure of outcome.failed) process.stderr.write(`${failure}\n`);
+  return fillGrid(asked, outcome.results);
+}
+
+/**
+ * Shows a table as the paper prints its own: the best of each network red, the second best blue, the paper's number in
+ * brackets, and a mark that says whether "Ours" compares to a row as it does in the paper.
+ */
+export async function showTable(table: Table): Promise<void> {
+  const { header, rows } = tableCells(table);
+  const plain = [table.title, ...table.notes, header.join('\t'), ...rows.map((row) => row.join('\t'))].join(
+    '\n',
+  );
+  await show(text(plain, tableHtml(table)));
+}
+
+export interface TableCropOptions extends ReproduceOptions, CropOptions {
+  /** Which column's benchmark. Default: the first. */
+  readonly column?: number;
+}
+
+/**
+ * The same squares of a benchmark's pictures as every row's network upscales them, beside LR and HR (the paper's Figures 6 to
+ * 8). Rows whose weights are not here are left out.
+ * @throws InputError where no weights are here at all
+ */
+export async function tableCrops(what: string | Grid, options: TableCropOptions = {}): Promise<Picture> {
+  const { grid: asked, folders } = plan(what, options);
+  const column = asked.columns[options.column ?? 0];
+  if (column === undefined) throw new InputError(`'${asked.title}' has ${asked.columns.length} columns`);
+  const trained = planGrid(asked).filter(({ experiment }) => experiment !== undefined);
+  if (!trained.some(({ id }) => existsSync(runFiles(join(folders.runs, id)).weights))) {
+    throw new InputError(
+      `no trained network of '${asked.title}' in ${folders.runs}: the results are kept without weights; ` +
+        `with other results (MIMICSR_RESULTS, an empty folder) the table's cell trains them`,
+    );
+  }
+  await startEngine();
+  return new Picture(await cropGrid(asked, column.benchmark, folders, options), `${asked.title}: crops`);
+}
+
+/** A table as a frame: one row a cell, ours beside the paper's. */
+export function tableFrame(table: Table): Frame {
+  return frame(
+    tableRecords(table).map((record) => ({
+      ...record,
+      value: number(record.value),
+      half95: number(record.half95),
+    })),
+  );
+}
+
+/** Table records hold numbers as text with the digits that are to be printed. */
+function number(value: string | number | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}

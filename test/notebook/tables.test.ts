@@ -1,0 +1,59 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rowsOf } from '../../src/notebook/frame';
+import { ablate, sweep } from '../../src/notebook/sweeps';
+import { reproduce, tableCrops, tableFrame } from '../../src/notebook/tables';
+import { startTestEngine } from '../engines';
+
+describe('a table in a cell', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tables-'));
+  const places = { profile: 'smoke', runs: join(folder, 'runs'), results: join(folder, 'results') };
+  const options = { ...places, networks: ['seemore'], methods: ['l1', 'mimic'] } as const;
+  beforeAll(startTestEngine);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('trains what is missing, and nothing the second time', async () => {
+    await expect(tableCrops('table2', options)).rejects.toThrow(/no trained network of 'Table 2.*in .*runs/);
+    const table = await reproduce('table2', options);
+    expect(table.rows.map(({ method, cells }) => [method, cells[0].ours !== undefined])).toEqual([
+      ['bicubic', true],
+      ['L1', true],
+      ['Ours', true],
+    ]);
+    const runs = readdirSync(places.runs);
+    const begin = Date.now();
+    expect(await reproduce('table2', options)).toEqual(table);
+    expect(Date.now() - begin).toBeLessThan(1000);
+    expect(readdirSync(places.runs)).toEqual(runs);
+    const rows = rowsOf(tableFrame(table));
+    const l1 = rows.find((row) => row.process === 'L1' && row.metric === 'psnrY');
+    expect(l1).toMatchObject({ network: 'SeeMoRe', trainedOn: 'RealSR', seeds: 1 });
+    expect(l1?.value).toBeCloseTo(table.rows[1].cells[0].ours!.mean, 3);
+    const { image } = await tableCrops('table2', { ...options, pictures: [0], side: 32, zoom: 1 });
+    expect(image.width).toBe(8 + 5 * 40); // LR, bicubic, L1, Ours, HR
+  });
+
+  it('has a row for each value of a sweep, and for each part that is switched off', async () => {
+    const swept = await sweep('lambda', [0, 0.1], { ...places, iterations: 1 });
+    expect(swept.rows.map(({ method, cells }) => [method, cells[0].ours?.count])).toEqual([
+      ['lambda 0', 1],
+      ['lambda 0.1', 1],
+    ]);
+    const means = swept.rows.map(({ cells }) => cells[0].ours?.mean);
+    expect(means[0]).not.toBe(means[1]);
+    const ablated = await ablate({ noise: false, detach: true }, { ...places, iterations: 1 });
+    expect(ablated.rows.map(({ method }) => method)).toEqual([
+      'L1',
+      'Ours, corrected',
+      'corrected, noise off',
+    ]);
+    await expect(sweep('lamda' as 'lambda', [1], places)).rejects.toThrow(
+      /unknown parameter 'lamda'.*lambda/,
+    );
+    await expect(ablate({ guidence: false } as never, places)).rejects.toThrow(
+      /unknown switch 'guidence'.*guidance/,
+    );
+  });
+});
