@@ -3,13 +3,11 @@ import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
 import { FLOW_NAMES, flowAtHand, loadFlowEstimator } from '../flow/estimators';
 import { readImage, writeImage } from '../image/file';
-import { heat } from '../image/heat';
-import type { Image } from '../image/image';
-import { montage, type Panel } from '../image/montage';
-import { pixelError, reduction } from '../metrics/alignment';
+import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
+import { alignmentPictures, LR_CAPTIONS } from '../mimic/alignment-overview';
 import { mimicConfig, mimicCorrected, type MimicConfig } from '../mimic/config';
-import { measureAlignment, type LrMeasures, type LrPicture } from '../mimic/measure-alignment';
+import { measureAlignment, type LrMeasures } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
 import { InputError, unknownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
@@ -70,7 +68,9 @@ export function alignCommand(): Command {
         flow?.dispose();
       }
       const measures = measureAlignment(pair);
-      await writePictures(flags.out, pair);
+      const { pictures, overview } = await alignmentPictures(pair);
+      for (const [name, image] of pictures) await writeImage(join(flags.out, `${name}.png`), image);
+      await writeImage(join(flags.out, 'overview.png'), overview);
       if (flags.json) {
         printJson({ module: file, flow: config.flow, engine, measures });
         return;
@@ -98,12 +98,6 @@ function configOf(recorded: MimicConfig | undefined, { mode, flow }: Flags, file
   return flow === undefined ? config : { ...config, flow: flow as MimicConfig['flow'] };
 }
 
-const CAPTIONS: Readonly<Record<LrPicture, string>> = {
-  lr: 'LR',
-  warped: 'warped LR',
-  mimicked: 'mimicked LR',
-};
-
 function report(measures: readonly LrMeasures[], flow: string): void {
   const lr = measures[0];
   const header = [
@@ -117,7 +111,7 @@ function report(measures: readonly LrMeasures[], flow: string): void {
     'spectrum, dB',
   ];
   const rows = measures.map((m) => [
-    m.picture === 'warped' ? `${CAPTIONS.warped} (${flow})` : CAPTIONS[m.picture],
+    m.picture === 'warped' ? `${LR_CAPTIONS.warped} (${flow})` : LR_CAPTIONS[m.picture],
     m.absolute.toFixed(2),
     m.squared.toFixed(1),
     m.picture === 'lr' ? '' : reduction(m.squared, lr.squared).toFixed(2),
@@ -138,40 +132,4 @@ function report(measures: readonly LrMeasures[], flow: string): void {
     `per-pixel error of the mimicked LR below the warped LR's: ${reduction(mimicked.squared, warped.squared).toFixed(2)} % squared, ` +
       `${reduction(mimicked.absolute, warped.absolute).toFixed(2)} % absolute`,
   );
-}
-
-/** White of the error maps: nearly the largest error of all of them. */
-const SCALE_QUANTILE = 0.995;
-
-async function writePictures(folder: string, pair: AlignedPair): Promise<void> {
-  const { lr, warped, mimicked, shrunkHr, valid } = pair;
-  const pictures: [LrPicture, Image][] = [['lr', lr]];
-  if (warped !== undefined) pictures.push(['warped', warped]);
-  pictures.push(['mimicked', mimicked]);
-  const maps = pictures.map(([, image]) => masked(pixelError(image, shrunkHr).map, valid));
-  const errors = Float32Array.from(maps.flatMap(({ data }) => [...data])).sort();
-  const most = errors[Math.floor(SCALE_QUANTILE * (errors.length - 1))] || 1 / 255;
-  const top: Panel[] = [{ image: shrunkHr, caption: 'shrunk HR' }];
-  const scale = heat(ramp(shrunkHr.width, shrunkHr.height, most), most);
-  const bottom: Panel[] = [{ image: scale, caption: `error 0 to ${(255 * most).toFixed(0)} levels` }];
-  await writeImage(join(folder, 'hr-shrunk.png'), shrunkHr);
-  for (const [i, [name, image]] of pictures.entries()) {
-    const map = heat(maps[i], most);
-    await writeImage(join(folder, `${name}.png`), image);
-    await writeImage(join(folder, `error-${name}.png`), map);
-    top.push({ image, caption: CAPTIONS[name] });
-    bottom.push({ image: map, caption: `error of ${CAPTIONS[name]}` });
-  }
-  const zoom = Math.max(1, Math.floor(256 / shrunkHr.width));
-  await writeImage(join(folder, 'overview.png'), await montage([top, bottom], zoom));
-}
-
-function masked(map: Image, valid: Image): Image {
-  return { ...map, data: map.data.map((v, i) => v * valid.data[i]) };
-}
-
-/** 0 at the left to `most` at the right. */
-function ramp(width: number, height: number, most: number): Image {
-  const data = Float32Array.from({ length: width * height }, (_, i) => (most * (i % width)) / (width - 1));
-  return { width, height, channels: 1, data };
 }

@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
+import { stringify } from 'csv-stringify/sync';
 import { startEngine } from '../engine/engines';
+import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experiments/alignment-truth';
 import { cropGrid } from '../experiments/crops';
 import { estimateSeconds } from '../experiments/estimate';
+import { runFolder } from '../experiments/experiment';
 import { grid, GRID_NAMES, type Grid, type GridName, type GridOptions } from '../experiments/grids';
-import { METHOD_NAMES } from '../experiments/methods';
+import { METHOD_NAMES, type MethodName } from '../experiments/methods';
 import { profile, PROFILE_NAMES, type Profile } from '../experiments/profiles';
 import {
   completeRun,
@@ -20,6 +23,7 @@ import type { ResultRow } from '../experiments/store';
 import { fillGrid, type Table } from '../experiments/table';
 import { tableCells, tableCsv, tableHtml, tableLatex, tableMarkdown } from '../experiments/table-text';
 import { writeImage } from '../image/file';
+import { alignmentPictures } from '../mimic/alignment-overview';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { InputError, unknownName } from '../util/errors';
 import { duration } from '../util/progress';
@@ -28,9 +32,21 @@ import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress, table } from './output';
 
 /** What can be asked for: the grids, and figures that show the runs of one. */
-const FIGURES: Readonly<Record<string, { readonly grid: GridName; readonly about: string }>> = {
+interface FigureRequest {
+  readonly grid: GridName;
+  /** Rows, where not all of the grid. */
+  readonly methods?: readonly MethodName[];
+  readonly about: string;
+}
+
+const FIGURES: Readonly<Record<string, FigureRequest>> = {
   fig1: { grid: 'importance', about: 'what misaligned pairs do to a training with L1' },
   fig2: { grid: 'importance', about: 'the same, geometry and colour apart' },
+  fig5: {
+    grid: 'table1',
+    methods: ['mimic', 'mimic-corrected'],
+    about: 'error of mimicked and warped LR, against the truth',
+  },
   fig6: { grid: 'table2', about: 'crops of a benchmark, all rows of Table 2' },
   fig7: { grid: 'table3', about: 'crops of pictures like RealSR' },
   fig8: { grid: 'table3', about: 'crops of pictures like SR-RAW' },
@@ -88,7 +104,8 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
   if (!TARGETS.includes(what)) throw unknownName('table or figure', what, TARGETS);
   const wanted = profile(flags.profile);
   const figure = FIGURES[what];
-  const asked = grid(figure?.grid ?? what, wanted, optionsOf(flags));
+  const options = { ...(figure?.methods ? { methods: figure.methods } : {}), ...optionsOf(flags) };
+  const asked = grid(figure?.grid ?? what, wanted, options);
   const folders: Folders = {
     runs: flags.runs,
     results: join(flags.out ?? join('results', wanted.name), 'scores.csv'),
@@ -125,7 +142,8 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
     `tables: ${join(dirname(folders.results), asked.id)}.{md,csv,tex,html}; all scores: ${folders.results}`,
   );
   if (outcome.stopped) return;
-  await writeCrops(what, asked, wanted, folders, flags.engine);
+  if (what === 'fig5') await writeFigure5(asked, wanted, folders, flags.engine);
+  else await writeCrops(what, asked, wanted, folders, flags.engine);
   if (outcome.failed.length > 0) throw new InputError(`not finished:\n${outcome.failed.join('\n')}`);
 }
 
@@ -237,4 +255,44 @@ async function writeCrops(
     await writeImage(path, await cropGrid(asked, benchmark, folders));
     note(path);
   }
+}
+
+/** Figure 5: what the modules of the grid's mimic runs do to shots of their camera, with error maps of the first. */
+async function writeFigure5(
+  asked: Grid,
+  wanted: Profile,
+  folders: Folders,
+  engine: string | undefined,
+): Promise<void> {
+  await startEngine(engine);
+  const folder = dirname(folders.results);
+  const truths: { method: string; truth: AlignmentTruth }[] = [];
+  for (const { method, experiment } of planGrid(asked)) {
+    if (experiment?.config.process.name !== 'mimic' || experiment.config.data.kind === 'pairs') continue;
+    const truth = await alignmentTruth(runFolder(folders.runs, experiment), {
+      camera: experiment.config.data.preset,
+      pictures: wanted.cameraBenchmarks[0] ?? 'scenes',
+      progress,
+    });
+    const { overview } = await alignmentPictures(truth.example);
+    await writeImage(join(folder, `fig5-${method.toLowerCase().replace(/\W+/g, '-')}.png`), overview);
+    truths.push({ method, truth });
+  }
+  if (truths.length === 0) {
+    throw new InputError(
+      'fig5 needs the simulated camera, which knows the truth: choose another profile, or mimicsr align',
+    );
+  }
+  const records = alignmentRecords(truths);
+  writeFileAtomic(join(folder, 'fig5.csv'), stringify(records, { header: true }));
+  print(
+    table(
+      Object.keys(records[0]),
+      records.map((record) => Object.values(record).map((value) => String(value ?? ''))),
+    ),
+  );
+  print(
+    "reduction: % by which the squared error is below the LR's. The paper, on its own pictures: 69.36 with the mimicking module, " +
+      '9.77 with optical flow',
+  );
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { alignmentTruth } from '../../src/experiments/alignment-truth';
 import { cropGrid } from '../../src/experiments/crops';
 import { grid } from '../../src/experiments/grids';
 import { profile } from '../../src/experiments/profiles';
@@ -72,6 +73,22 @@ describe('A grid', () => {
       cropGrid(table, table.columns[0].benchmark, folders, { pictures: [0], side: 64, zoom: 1 }),
     );
     expect(picture.width).toBe(8 + 5 * (64 + 8)); // LR, bicubic, L1, ours, HR
+  });
+
+  it('measures what a trained module does to shots against the truth of the camera', async () => {
+    const source = join(folders.runs, plan[2].id);
+    const { measures, reduction, trueFlow, shots } = await leavesNoTensors(() =>
+      alignmentTruth(source, { camera: 'srraw-geometry', pictures: 'scenes', count: 1, misalignment: 1.5 }),
+    );
+    const [lr, warped, mimicked] = measures;
+    expect([shots, lr.picture, warped.picture, mimicked.picture]).toEqual([1, 'lr', 'warped', 'mimicked']);
+    expect(Math.abs(trueFlow - 1.5)).toBeLessThan(0.5);
+    expect(Math.abs(lr.endPoint! - trueFlow)).toBeLessThan(0.1); // nothing was done about it
+    expect(warped.endPoint!).toBeLessThan(0.4 * lr.endPoint!);
+    expect(reduction.warped!).toBeCloseTo(100 * (1 - warped.squared / lr.squared), 8);
+    await expect(
+      alignmentTruth(join(folders.runs, plan[1].id), { camera: 'aligned', pictures: 'scenes' }),
+    ).rejects.toThrow(/it trained no mimicking module/);
   });
 
   it('a run that fails does not stop the others, and is named', async () => {

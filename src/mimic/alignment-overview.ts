@@ -1,0 +1,55 @@
+/** An aligned pair to look at: its LR pictures and their error maps on one scale (the paper's Figure 5). */
+import { heat } from '../image/heat';
+import type { Image } from '../image/image';
+import { montage, type Panel } from '../image/montage';
+import { pixelError } from '../metrics/alignment';
+import type { AlignedPair } from './align-pair';
+import type { LrPicture } from './measure-alignment';
+
+/** White of the error maps: nearly the largest error of all of them. */
+const SCALE_QUANTILE = 0.995;
+
+export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
+  lr: 'LR',
+  warped: 'warped LR',
+  mimicked: 'mimicked LR',
+};
+
+export interface AlignmentPictures {
+  /** By name: the LR pictures, `error-` before it their error maps, and `hr-shrunk`. */
+  readonly pictures: ReadonlyMap<string, Image>;
+  /** All of them with captions. */
+  readonly overview: Image;
+}
+
+export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPictures> {
+  const { lr, warped, mimicked, shrunkHr, valid } = pair;
+  const shown: [LrPicture, Image][] = [['lr', lr]];
+  if (warped !== undefined) shown.push(['warped', warped]);
+  shown.push(['mimicked', mimicked]);
+  const maps = shown.map(([, image]) => masked(pixelError(image, shrunkHr).map, valid));
+  const errors = Float32Array.from(maps.flatMap(({ data }) => [...data])).sort();
+  const most = errors[Math.floor(SCALE_QUANTILE * (errors.length - 1))] || 1 / 255;
+  const pictures = new Map<string, Image>([['hr-shrunk', shrunkHr]]);
+  const top: Panel[] = [{ image: shrunkHr, caption: 'shrunk HR' }];
+  const scale = heat(ramp(shrunkHr.width, shrunkHr.height, most), most);
+  const bottom: Panel[] = [{ image: scale, caption: `error 0 to ${(255 * most).toFixed(0)} levels` }];
+  for (const [i, [name, image]] of shown.entries()) {
+    const map = heat(maps[i], most);
+    pictures.set(name, image).set(`error-${name}`, map);
+    top.push({ image, caption: LR_CAPTIONS[name] });
+    bottom.push({ image: map, caption: `error of ${LR_CAPTIONS[name]}` });
+  }
+  const zoom = Math.max(1, Math.floor(256 / shrunkHr.width));
+  return { pictures, overview: await montage([top, bottom], zoom) };
+}
+
+function masked(map: Image, valid: Image): Image {
+  return { ...map, data: map.data.map((v, i) => v * valid.data[i]) };
+}
+
+/** 0 at the left to `most` at the right. */
+function ramp(width: number, height: number, most: number): Image {
+  const data = Float32Array.from({ length: width * height }, (_, i) => (most * (i % width)) / (width - 1));
+  return { width, height, channels: 1, data };
+}
