@@ -83,7 +83,7 @@ describe('A grid', () => {
     const [lr, warped, mimicked] = measures;
     expect([shots, lr.picture, warped.picture, mimicked.picture]).toEqual([1, 'lr', 'warped', 'mimicked']);
     expect(Math.abs(trueFlow - 1.5)).toBeLessThan(0.5);
-    expect(Math.abs(lr.endPoint! - trueFlow)).toBeLessThan(0.1); // nothing was done about it
+    expect(Math.abs(lr.endPoint! / trueFlow - 1)).toBeLessThan(0.25); // nothing was done about it; inner pixels alone
     expect(warped.endPoint!).toBeLessThan(0.4 * lr.endPoint!);
     expect(reduction.warped!).toBeCloseTo(100 * (1 - warped.squared / lr.squared), 8);
     await expect(
