@@ -5,9 +5,9 @@ import { busiestSquare, enlargePixels, montage, type Panel } from '../image/mont
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grids';
-import { planGrid, trainedUpscaler, type Folders } from './runner';
+import { planGrid, trainedUpscaler, type Folders, type PlannedRun } from './runner';
 
-const SIDE = 96;
+const SIDE = 128;
 const CROP = 4;
 
 export interface CropOptions {
@@ -52,7 +52,7 @@ export async function cropGrid(
           const sr = await upscaler(lr, pair.name);
           const score =
             benchmark.kind === 'full-reference' ? ` ${scores(sr, hr, CROP).psnrY.toFixed(2)} dB` : '';
-          panels.push({ image: crop(sr), caption: `${label(run)}${score}` });
+          panels.push({ image: crop(sr), caption: `${label(run, networks.length)}${score}` });
         }
         rows.push([...panels, { image: crop(hr), caption: 'HR' }]);
       }
@@ -63,6 +63,7 @@ export async function cropGrid(
   }
 }
 
-function label({ network, method }: { readonly network: string; readonly method: string }): string {
-  return network === '' ? method : `${network.split(',')[0]} ${method}`;
+/** The network only where there are several. */
+function label({ network, method }: PlannedRun, networks: number): string {
+  return network === '' || networks < 2 ? method : `${network.split(',')[0]} ${method}`;
 }

@@ -37,12 +37,16 @@ export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Pr
         .png()
         .toBuffer();
       overlays.push({ input: enlarged, left, top });
-      captions.push(`<text x="${left + width / 2}" y="${top + height + 16}">${escapeMarkup(caption)}</text>`);
+      // Long captions in smaller letters, of which each is about 0.58 of their size wide.
+      const letters = Math.min(14, (width + GAP / 2) / (0.58 * Math.max(1, caption.length)));
+      captions.push(
+        `<text x="${left + width / 2}" y="${top + height + 16}" font-size="${letters.toFixed(1)}">${escapeMarkup(caption)}</text>`,
+      );
     }
   }
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" font-family="sans-serif" ` +
-    `font-size="14" text-anchor="middle">${captions.join('')}</svg>`;
+    `text-anchor="middle">${captions.join('')}</svg>`;
   const { data } = await sharp({ create: { ...size, channels: 3, background: 'white' } })
     .composite([...overlays, { input: Buffer.from(svg) }])
     .removeAlpha()
