@@ -20,6 +20,11 @@ const LARGEST = 1.5e6;
 const TABLE = { profile: 'smoke', networks: ['seemore'], processes: ['l1', 'mimic'] };
 /** Parameters of the test, by notebook. */
 const SMOKE: Readonly<Record<string, unknown>> = {
+  ablations: { profile: 'smoke' },
+  'alignment-truth': { iterations: 2, batch: 1, scenes: 2, shifts: [0, 2] },
+  engines: { patch: 24, batch: 1, iterations: 1 },
+  figures: TABLE,
+  lambda: { profile: 'smoke', lambdas: [0, 0.1] },
   quickstart: { iterations: 4, batch: 2, scenes: 3 },
   table1: TABLE,
   table2: TABLE,

@@ -38,6 +38,8 @@ export { cameraPairs, filePhotos, scenePhotos, CAMERA_PRESET_NAMES } from './dat
 export type { CameraPresetName, PhotoSource } from './data/camera-pairs';
 export { photograph } from './data/camera';
 export type { CameraShot } from './data/camera';
+export { CAMERA_PRESETS, drawCamera } from './data/camera-presets';
+export type { CameraOptions, CameraSettings } from './data/camera-options';
 export { datasetPairs, datasetPhotos, hasDataset } from './data/datasets';
 export { filePairs, imageOf, pairFiles, pixelsOf } from './data/pairs';
 export type { Pair, PairFiles, PairSet, Pixels } from './data/pairs';

@@ -20,3 +20,5 @@ export { ablate, sweep } from './sweeps';
 export type { SweepParameter, Switches } from './sweeps';
 export { liveTraining } from './live';
 export type { LiveTrainingOptions } from './live';
+export { engineSpeeds } from './engine-speed';
+export type { EngineSpeedOptions } from './engine-speed';
