@@ -91,7 +91,7 @@ export function reproduceCommand(): Command {
       'after',
       `\nFigures:\n${Object.entries(FIGURES)
         .map(([name, { about }]) => `  ${name}  ${about}`)
-        .join('\n')}\n\nExamples:\n  mimicsr reproduce table2 --profile smoke\n` +
+        .join('\n')}\n\nExample:\n  mimicsr reproduce table2 --profile smoke\n` +
         '  mimicsr reproduce table1 --networks seemore --processes l1,alignment-loss,mimic --jobs 2\n' +
         '  mimicsr reproduce ablations --profile mini --dry-run',
     )

@@ -39,6 +39,7 @@ describe('mimicsr data', () => {
       'fetch',
       'import',
       'verify',
+      'prepare',
       'path',
     ]);
     for (const command of data.commands) {
