@@ -9,11 +9,11 @@
  * Nothing is decoded before it is asked for. Loader threads decode each picture once (`pair-store.ts`).
  */
 import { readdirSync } from 'node:fs';
-import { basename, extname, join, relative, sep } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { listImages } from '../image/file';
 import { InputError } from '../util/errors';
 import { filePhotos, type PhotoSource } from './camera-pairs';
-import { matchTemplate, type Placeholders } from './layout';
+import { filesIn, matchTemplate, type Placeholders } from './layout';
 import { manifests, type SetManifest } from './manifests';
 import { filePairs, pairFiles, pairUp, type PairFiles, type PairSet } from './pairs';
 import { folderOf } from './roots';
@@ -95,10 +95,7 @@ function byManifest(
   const name = basename(folder).toLowerCase();
   const manifest = manifests().find((m): m is SetManifest => m.kind === 'dataset' && m.name.toLowerCase() === name);
   if (manifest === undefined) return undefined;
-  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .sort();
+  const paths = filesIn(folder);
   const kind = (of: 'hr' | 'lr'): Map<string, string> | undefined => {
     const template = manifest.layout[of];
     const matches = template === undefined ? [] : [...matchTemplate(template, paths)];

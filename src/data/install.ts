@@ -3,9 +3,9 @@
  * it is whole; with it goes a SHA256SUMS, in the form of the command of that name.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { renameSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join, sep } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
@@ -13,7 +13,7 @@ import { writeFileAtomic } from '../util/write-file';
 import { ArchiveError, listArchive, unpack, type ArchiveFile, type UnpackedFile } from './archive';
 import { seenBy, StreamDigests } from './checksums';
 import { freeBytes, SPARE_BYTES } from './download';
-import { checkLayout } from './layout';
+import { checkLayout, filesIn } from './layout';
 import type { Archive, SetManifest } from './manifests';
 import { bytesText } from './sizes';
 
@@ -71,14 +71,6 @@ export async function installFolder(
 ): Promise<InstalledSet> {
   const files = filesIn(from).map((path) => ({ path, bytes: statSync(join(from, path)).size }));
   return install(set, folder, [portion(from, files, { from: set.archives[0]?.from })], copyFiles, options);
-}
-
-/** The paths of all files below a folder, `/` between the parts. */
-export function filesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => statSync(join(folder, path), { throwIfNoEntry: false })?.isFile())
-    .map((path) => path.split(sep).join('/'))
-    .sort();
 }
 
 /** Those below the wanted folder, which may lie anywhere; where there is no such folder, all. */

@@ -2,11 +2,21 @@
  * Layouts of data sets: path templates of the manifests, such as `{camera}/{split}/4/{camera}_{n}_HR.png`, matched
  * against the paths in a folder or an archive.
  */
+import { readdirSync, statSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { InputError } from '../util/errors';
 import type { SetManifest } from './manifests';
 
 /** What the placeholders of a template stand for in one path. */
 export type Placeholders = Readonly<Record<string, string>>;
+
+/** The paths of all files below a folder, `/` between the parts. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => statSync(join(folder, path), { throwIfNoEntry: false })?.isFile())
+    .map((path) => path.split(sep).join('/'))
+    .sort();
+}
 
 /** The paths that a template describes, each with what its placeholders stand for there. */
 export function matchTemplate(template: string, paths: Iterable<string>): Map<string, Placeholders> {

@@ -1,9 +1,10 @@
 /** What preparing a set of real pairs leaves: its pairs in folders, and a report of how far LR and HR are apart. */
-import { readdirSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { InputError } from '../util/errors';
 import type { ProgressFactory } from '../util/progress';
 import { writeFileAtomic } from '../util/write-file';
+import { filesIn } from './layout';
 import { quantile, type Misalignment } from './misalignment';
 
 export interface PrepareOptions {
@@ -71,11 +72,11 @@ export function summaries({ pairs }: Prepared): Summary[] {
   });
 }
 
-/** Paths of all files below a folder, relative to it, with slashes, sorted. */
+/**
+ * `filesIn` a folder that the user has named.
+ * @throws InputError where there is no such folder
+ */
 export function filesBelow(folder: string): string[] {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`no folder ${folder}`);
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .sort();
+  return filesIn(folder);
 }
