@@ -9,7 +9,7 @@
  *
  * Lengths are LR pixels. The measure reads a shift of 0.559 LR pixels as 0.56 and finds 0.005 to 0.01 on aligned pairs.
  */
-import { rgbToLab } from '../image/colour';
+import { lumaPlane, rgbToLab } from '../image/colour';
 import { gaussianBlur, interpolate } from '../image/filter';
 import { blankImage, type Image } from '../image/image';
 import { matOf, openCv, withMats } from '../image/opencv';
@@ -48,7 +48,7 @@ export async function measureMisalignment(lr: Image, hr: Image, name: string): P
   const { width, height } = lr;
   const small =
     hr.width === width && hr.height === height ? hr : interpolate(hr, width, height, 'area');
-  const [from, to] = [greyOf(small), greyOf(lr)];
+  const [from, to] = [lumaPlane(small, 255), lumaPlane(lr, 255)];
   const gradients = sobel(from);
   const [a, b] = [standardised(from), standardised(to)];
   const lengths = await flowLengths(a, b, strongest(gradients));
@@ -85,15 +85,6 @@ async function flowLengths(a: Image, b: Image, at: readonly number[]): Promise<F
     const vectors = flow.data32F; // [h, w, 2]
     return Float64Array.from(at, (i) => Math.hypot(vectors[2 * i], vectors[2 * i + 1]));
   });
-}
-
-/** Luma (ITU-R BT.601), grey levels. */
-export function greyOf({ width, height, data }: Image): Image {
-  const grey = blankImage(width, height, 1);
-  for (let i = 0; i < grey.data.length; i++) {
-    grey.data[i] = 255 * (0.299 * data[3 * i] + 0.587 * data[3 * i + 1] + 0.114 * data[3 * i + 2]);
-  }
-  return grey;
 }
 
 function standardised(grey: Image): Image {

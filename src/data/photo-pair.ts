@@ -9,11 +9,12 @@
  *
  * In place of the published three resamplings of the HR (enlarged, warped, shrunk) there is one, by cubic convolution.
  */
+import { lumaPlane } from '../image/colour';
 import { interpolate } from '../image/filter';
 import { blankImage, cropImage, mirror, type Image } from '../image/image';
 import { keysWeights } from '../image/keys';
 import { InputError } from '../util/errors';
-import { greyOf, measureMisalignment, type Misalignment } from './misalignment';
+import { measureMisalignment, type Misalignment } from './misalignment';
 import { registerEcc, type Affine, type Motion } from './registration';
 
 const SCALE = 4;
@@ -54,8 +55,8 @@ export async function pairOfPhotos(
   const small = interpolate(long, view.width, view.height, 'area');
   const before = await measureMisalignment(view, small, name);
   const { transform, correlation } = await registerEcc(
-    greyOf(view),
-    greyOf(small),
+    lumaPlane(view, 255),
+    lumaPlane(small, 255),
     { ...ECC, motion, coarsest: COARSEST },
     name,
   );

@@ -1,4 +1,4 @@
-import type { Image } from './image';
+import { blankImage, type Image } from './image';
 import { roundHalfToEven } from './quantise';
 
 /**
@@ -86,6 +86,19 @@ function weighFloat32(
     grey[i] = roundHalfToEven(Math.fround(shift(t) * 255));
   }
   return grey;
+}
+
+/**
+ * YIQ luma of an RGB picture as a plane of one channel, not rounded to whole levels.
+ * @param white what a value of 1 becomes: 255 gives grey levels
+ */
+export function lumaPlane({ width, height, data }: Image, white = 1): Image {
+  const plane = blankImage(width, height, 1);
+  const [r, g, b] = YIQ;
+  for (let i = 0; i < plane.data.length; i++) {
+    plane.data[i] = white * (r * data[3 * i] + g * data[3 * i + 1] + b * data[3 * i + 2]);
+  }
+  return plane;
 }
 
 /** Encoded sRGB in [0,1] to linear light in [0,1] (IEC 61966-2-1); below 0 the straight part goes on. */

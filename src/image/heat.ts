@@ -13,3 +13,10 @@ export function heat(plane: Image, most: number): Image {
   }
   return out;
 }
+
+/** The colours of the scale, from 0 at the left to `most` at the right. */
+export function heatScale(width: number, height: number): Image {
+  const plane = blankImage(width, height, 1);
+  for (let i = 0; i < plane.data.length; i++) plane.data[i] = (i % width) / (width - 1);
+  return heat(plane, 1);
+}

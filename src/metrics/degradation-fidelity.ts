@@ -2,8 +2,9 @@
  * Whether a mimicked LR picture is degraded as the real one: its spectrum (blur, sharpening, JPEG) and its noise level,
  * both on luma, both without a reference, so that the two pictures need not show the same at the same place.
  */
+import { lumaPlane } from '../image/colour';
 import { gaussianBlur } from '../image/filter';
-import { blankImage, type Image } from '../image/image';
+import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 
 /** Side of the blocks of the spectrum (Welch's method: Hann windows, overlapping by half), pixels. */
@@ -25,7 +26,7 @@ export function spectrum(image: Image): number[] {
   if (width < BLOCK || height < BLOCK) {
     throw new InputError(`a spectrum needs at least ${BLOCK}x${BLOCK} pixels, found ${width}x${height}`);
   }
-  const plane = luma(image);
+  const plane = lumaPlane(image, 255);
   const power = new Float64Array(SPECTRUM_RINGS.length);
   let blocks = 0;
   for (let top = 0; top + BLOCK <= height; top += BLOCK / 2) {
@@ -99,7 +100,7 @@ const SMOOTHING_SIGMA = 2;
  * @throws InputError for pictures below 26 pixels a side
  */
 export function noiseLevel(image: Image): number {
-  const plane = luma(image);
+  const plane = lumaPlane(image, 255);
   const { width, height } = plane;
   const least = 3 * NOISE_BLOCK + 2;
   if (width < least || height < least) {
@@ -139,13 +140,4 @@ function noiseBlock(
     }
   }
   return { variation: high - low, response: sum / NOISE_BLOCK ** 2 };
-}
-
-/** Y' of ITU-R BT.601 in grey levels of 255. */
-function luma({ width, height, data }: Image): Image {
-  const out = blankImage(width, height, 1);
-  for (let i = 0; i < out.data.length; i++) {
-    out.data[i] = 255 * (0.299 * data[3 * i] + 0.587 * data[3 * i + 1] + 0.114 * data[3 * i + 2]);
-  }
-  return out;
 }

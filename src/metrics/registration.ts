@@ -5,6 +5,7 @@
  * flow networks that made it. Built for small rests of misalignment between pictures that differ in colour, blur and
  * noise: what is compared is luma with its local mean taken off and its local contrast made equal.
  */
+import { lumaPlane } from '../image/colour';
 import { gaussianBlur, interpolate } from '../image/filter';
 import { blankImage, type Image } from '../image/image';
 import { InputError } from '../util/errors';
@@ -40,26 +41,17 @@ export function register(first: Image, second: Image): Registration {
         `expected equal sizes of at least ${LEAST_SIDE}x${LEAST_SIDE}`,
     );
   }
+  const planes = [first, second].map((image) => (image.channels === 1 ? image : lumaPlane(image)));
   const levels = Math.floor(Math.log2(Math.min(width, height) / LEAST_SIDE));
   let flow: Image | undefined;
   let corner = blankImage(width, height, 1);
   for (let level = levels; level >= 0; level--) {
     const [w, h] = [Math.ceil(width / 2 ** level), Math.ceil(height / 2 ** level)];
-    const [a, b] = [first, second].map((image) => equalised(interpolate(grey(image), w, h, 'area')));
+    const [a, b] = planes.map((plane) => equalised(interpolate(plane, w, h, 'area')));
     flow = flow === undefined ? blankImage(w, h, 2) : enlarged(flow, w, h);
     ({ flow, corner } = refined(a, b, flow));
   }
   return { flow: flow!, textured: mostTextured(corner) };
-}
-
-function grey(image: Image): Image {
-  if (image.channels === 1) return image;
-  const out = blankImage(image.width, image.height, 1);
-  for (let i = 0; i < out.data.length; i++) {
-    const [r, g, b] = image.data.subarray(3 * i, 3 * i + 3);
-    out.data[i] = 0.299 * r + 0.587 * g + 0.114 * b;
-  }
-  return out;
 }
 
 const wide = (sigma: number): number => 2 * Math.ceil(3 * sigma) + 1;

@@ -1,5 +1,5 @@
 /** An aligned pair to look at: its LR pictures and their error maps on one scale (the paper's Figure 5). */
-import { heat } from '../image/heat';
+import { heat, heatScale } from '../image/heat';
 import type { Image } from '../image/image';
 import { montage, type Panel } from '../image/montage';
 import { pixelError } from '../metrics/alignment';
@@ -32,7 +32,7 @@ export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPic
   const most = errors[Math.floor(SCALE_QUANTILE * (errors.length - 1))] || 1 / 255;
   const pictures = new Map<string, Image>([['hr-shrunk', shrunkHr]]);
   const top: Panel[] = [{ image: shrunkHr, caption: 'shrunk HR' }];
-  const scale = heat(ramp(shrunkHr.width, shrunkHr.height, most), most);
+  const scale = heatScale(shrunkHr.width, shrunkHr.height);
   const bottom: Panel[] = [{ image: scale, caption: `error 0 to ${(255 * most).toFixed(0)} levels` }];
   for (const [i, [name, image]] of shown.entries()) {
     const map = heat(maps[i], most);
@@ -46,10 +46,4 @@ export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPic
 
 function masked(map: Image, valid: Image): Image {
   return { ...map, data: map.data.map((v, i) => v * valid.data[i]) };
-}
-
-/** 0 at the left to `most` at the right. */
-function ramp(width: number, height: number, most: number): Image {
-  const data = Float32Array.from({ length: width * height }, (_, i) => (most * (i % width)) / (width - 1));
-  return { width, height, channels: 1, data };
 }

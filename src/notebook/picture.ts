@@ -1,6 +1,6 @@
 /** Pictures below a cell: one, crops side by side, and error maps on a common scale. */
 import { encodeImage } from '../image/file';
-import { heat } from '../image/heat';
+import { heat, heatScale } from '../image/heat';
 import { blankImage, cropImage, type Image } from '../image/image';
 import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
 import { imresize } from '../image/resize';
@@ -87,7 +87,10 @@ export async function errorMaps(
     return { image: cut(heat(map, most)), caption: `${entries[i][0]} ${absolute.toFixed(2)}${words}` };
   });
   const shape = cut(reference);
-  panels.push({ image: scale(shape.width, shape.height), caption: `0 to ${(255 * most).toFixed(0)} of 255` });
+  panels.push({
+    image: heatScale(shape.width, shape.height),
+    caption: `0 to ${(255 * most).toFixed(0)} of 255`,
+  });
   const zoom = options.zoom ?? (whole ? 1 : 3);
   return new Picture(await montage(inRows(panels, options.columns ?? 6), zoom), 'error maps');
 }
@@ -145,13 +148,6 @@ function overview(image: Image, at: { readonly left: number; readonly top: numbe
     }
   }
   return out;
-}
-
-/** The colours of the heat scale from left to right. */
-function scale(width: number, height: number): Image {
-  const plane = blankImage(width, height, 1);
-  for (let i = 0; i < plane.data.length; i++) plane.data[i] = (i % width) / (width - 1);
-  return heat(plane, 1);
 }
 
 const EXCEEDED = 0.005;
