@@ -10,7 +10,7 @@ import { mimicConfig, mimicCorrected, type MimicConfig } from '../mimic/config';
 import { measureAlignment, type LrMeasures } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
 import { InputError, unknownName } from '../util/errors';
-import { count, ENGINE_FLAG, number } from './arguments';
+import { count, ENGINE_FLAG, MODES, number } from './arguments';
 import { note, print, printJson, table } from './output';
 
 interface Flags {
@@ -24,8 +24,6 @@ interface Flags {
   readonly json?: boolean;
   readonly engine?: string;
 }
-
-const MODES = ['released', 'corrected'];
 
 /** `mimicsr align`: what a trained mimicking module makes of one pair, as pictures and numbers. */
 export function alignCommand(): Command {

@@ -15,19 +15,13 @@ interface Flags {
   readonly motion?: string;
 }
 
-/** Where each set's pairs go, below the data root. */
-const SETS: Readonly<Record<string, string>> = {
-  'RealSR-V1': 'RealSR-V1-x4',
-  'RealSR-V2': 'RealSR-V2-x4',
-  'RealSR-V3': 'RealSR-V3-x4',
-  'SR-RAW': 'SR-RAW-x4',
-};
+const SETS = ['RealSR-V1', 'RealSR-V2', 'RealSR-V3', 'SR-RAW'];
 
 /** `mimicsr data prepare`: x4 pairs from the sets as they are published. */
 export function prepareCommand(): Command {
   return new Command('prepare')
     .description('Make x4 pairs of a set of real photographs, with a report of how far LR and HR are apart.')
-    .argument('<name>', Object.keys(SETS).join(', '))
+    .argument('<name>', SETS.join(', '))
     .option('--from <folder>', 'the set as published (default: where fetch or import put it)')
     .option('--out <folder>', 'the pairs (default: NAME-x4 below the data root)')
     .option(
@@ -43,9 +37,9 @@ export function prepareCommand(): Command {
       '\nExample:\n  mimicsr data prepare RealSR-V3\n  mimicsr train --pairs RealSR-V3-x4/Canon-train',
     )
     .action(async (given: string, flags: Flags) => {
-      const name = Object.keys(SETS).find((set) => set.toLowerCase() === given.toLowerCase());
-      if (name === undefined) throw unknownName('set to prepare', given, Object.keys(SETS));
-      const out = flags.out ?? join(dataRoot(), SETS[name]);
+      const name = SETS.find((set) => set.toLowerCase() === given.toLowerCase());
+      if (name === undefined) throw unknownName('set to prepare', given, SETS);
+      const out = flags.out ?? join(dataRoot(), `${name}-x4`);
       const source = flags.from ?? folderOf(name);
       const prepared = await interruptible((signal) => {
         const options = { signal, progress, log: note };

@@ -5,6 +5,7 @@ import { datasetPairs, datasetPhotos, hasDataset } from '../data/datasets';
 import { imageOf, type PairSet } from '../data/pairs';
 import { findDataset } from '../data/roots';
 import { startEngine } from '../engine/engines';
+import { BENCHMARK_SEED } from '../experiments/benchmarks';
 import { writeImage } from '../image/file';
 import { cropImage, type Image } from '../image/image';
 import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
@@ -18,8 +19,6 @@ import { interruptible, note, print, progress, table } from './output';
 
 const PHOTOGRAPHS = 'BSDS500-train';
 const BENCHMARK = 'Set5';
-/** Seed of the held-out scenes; the training scenes take the recipe's data seed, 0. */
-const HELD_OUT_SEED = 1_000_003;
 
 interface Flags {
   readonly iterations: number;
@@ -91,9 +90,9 @@ async function report(network: SrNetwork, out: string): Promise<void> {
 /** The test pictures through the camera of the training, and the benchmark's own LR (MATLAB bicubic) where it is. */
 function testSets(): Record<string, PairSet> {
   if (!hasDataset(BENCHMARK))
-    return { 'held-out scenes': cameraPairs(scenePhotos(5, HELD_OUT_SEED), 'aligned', HELD_OUT_SEED) };
+    return { 'held-out scenes': cameraPairs(scenePhotos(5, BENCHMARK_SEED), 'aligned', BENCHMARK_SEED) };
   return {
-    [`${BENCHMARK}, aligned camera`]: cameraPairs(datasetPhotos(BENCHMARK), 'aligned', HELD_OUT_SEED),
+    [`${BENCHMARK}, aligned camera`]: cameraPairs(datasetPhotos(BENCHMARK), 'aligned', BENCHMARK_SEED),
     [`${BENCHMARK}, bicubic LR`]: datasetPairs(BENCHMARK),
   };
 }

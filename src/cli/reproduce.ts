@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { stringify } from 'csv-stringify/sync';
@@ -12,14 +11,14 @@ import { METHOD_NAMES, type MethodName } from '../experiments/methods';
 import { profile, PROFILE_NAMES, type Profile } from '../experiments/profiles';
 import {
   completeRun,
+  hasTrained,
   knownResults,
-  missingBenchmarks,
+  openRuns,
   planGrid,
   runGrid,
   type Folders,
   type PlannedRun,
 } from '../experiments/runner';
-import type { ResultRow } from '../experiments/store';
 import { fillGrid, type Table } from '../experiments/table';
 import { tableCells, tableCsv, tableHtml, tableLatex, tableMarkdown } from '../experiments/table-text';
 import { writeImage } from '../image/file';
@@ -31,7 +30,7 @@ import { writeFileAtomic } from '../util/write-file';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress, table } from './output';
 
-/** What can be asked for: the grids, and figures that show the runs of one. */
+/** A figure shows the runs of a grid. */
 interface FigureRequest {
   readonly grid: GridName;
   /** Rows, where not all of the grid. */
@@ -51,6 +50,7 @@ const FIGURES: Readonly<Record<string, FigureRequest>> = {
   fig7: { grid: 'table3', about: 'crops of pictures like RealSR' },
   fig8: { grid: 'table3', about: 'crops of pictures like SR-RAW' },
 };
+/** What can be asked for. */
 const TARGETS = [...GRID_NAMES, ...Object.keys(FIGURES)];
 
 interface Flags {
@@ -124,8 +124,6 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
     const engine = await startEngine(flags.engine);
     note(`engine ${engine.name}: ${engine.detail}`);
   }
-  const write = (results: readonly ResultRow[]): Table =>
-    writeTable(asked, results, dirname(folders.results));
   const outcome = await interruptible((signal) =>
     runGrid(plan, folders, {
       jobs: flags.jobs,
@@ -133,10 +131,10 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
       progress,
       signal,
       note,
-      onResults: (results) => void write(results),
+      onResults: (results) => writeTable(fillGrid(asked, results), dirname(folders.results)),
     }),
   );
-  const { header, rows } = tableCells(write(outcome.results));
+  const { header, rows } = tableCells(fillGrid(asked, outcome.results));
   print(table(header, rows));
   note(
     `tables: ${join(dirname(folders.results), asked.id)}.{md,csv,tex,html}; all scores: ${folders.results}`,
@@ -204,7 +202,7 @@ async function completeCell(
 
 function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   const results = knownResults(plan, folders);
-  const open = plan.filter((run) => missingBenchmarks(run, results).length > 0);
+  const open = openRuns(plan, results);
   const times = plan.map((run) => (open.includes(run) ? estimateSeconds(run, results) : 0));
   print(
     table(
@@ -221,14 +219,12 @@ function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   print(`${open.length} of ${plan.length} runs to do, about ${duration(total)} on two cores (rough)`);
 }
 
-function writeTable(asked: Grid, results: readonly ResultRow[], folder: string): Table {
-  const filled = fillGrid(asked, results);
-  const file = (ending: string): string => join(folder, `${asked.id}.${ending}`);
+function writeTable(filled: Table, folder: string): void {
+  const file = (ending: string): string => join(folder, `${filled.id}.${ending}`);
   writeFileAtomic(file('md'), tableMarkdown(filled));
   writeFileAtomic(file('csv'), tableCsv(filled));
   writeFileAtomic(file('tex'), tableLatex(filled));
   writeFileAtomic(file('html'), tableHtml(filled));
-  return filled;
 }
 
 /** The pictures that go with a table: crops of its benchmarks, where the runs' weights are here. */
@@ -239,8 +235,7 @@ async function writeCrops(
   folders: Folders,
   engine: string | undefined,
 ): Promise<void> {
-  const trained = planGrid(asked).filter((run) => run.experiment !== undefined);
-  if (!trained.some(({ id }) => existsSync(join(folders.runs, id, 'weights.safetensors')))) return;
+  if (!hasTrained(planGrid(asked), folders)) return;
   await startEngine(engine);
   const pictures =
     asked.id === 'table3'

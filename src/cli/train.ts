@@ -7,7 +7,7 @@ import { NETWORK_NAMES } from '../networks/networks';
 import { CORRECTED, PROCESS_NAMES, type TrainingSettings } from '../train/config';
 import { train } from '../train/run';
 import { InputError, unknownName } from '../util/errors';
-import { count, ENGINE_FLAG, number } from './arguments';
+import { count, ENGINE_FLAG, MODES, number } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
 interface Flags {
@@ -24,7 +24,6 @@ interface Flags {
   readonly [recipe: string]: unknown;
 }
 
-const MODES = ['released', 'corrected'];
 const RECIPE_FLAGS = ['patch', 'batch', 'iterations', 'rate', 'seed', 'checkpointEvery', 'logEvery'] as const;
 
 /** `mimicsr train`: one training, into a run folder; the same command again resumes it. */

@@ -4,8 +4,8 @@ import { readImage } from '../image/file';
 import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
-import { photograph } from './camera';
-import { CAMERA_PRESETS, drawCamera, type CameraPresetName } from './camera-presets';
+import { photograph, type CameraShot } from './camera';
+import { CAMERA_PRESETS, drawCamera, type CameraPreset, type CameraPresetName } from './camera-presets';
 import { fingerprintOf, pixelsOf, type PairSet, type PhotosSource } from './pairs';
 import { drawScene } from './scenes';
 
@@ -51,6 +51,17 @@ export function scenePhotos(count: number, seed: number): PhotoSource {
   };
 }
 
+/** A picture photographed with a camera drawn from `preset`; which one and which noise depends on seed and index alone. */
+export function cameraShot(
+  image: Image,
+  preset: CameraPreset,
+  seed: number,
+  index: number,
+): Promise<CameraShot> {
+  const camera = drawCamera(preset, new Random(seed, 'camera', index));
+  return photograph(image, camera, new Random(seed, 'shot', index));
+}
+
 /**
  * Each picture photographed once with a camera drawn from the preset; what camera and which noise depends on seed and
  * index alone. Pictures smaller than a training patch allows are refused when they are loaded.
@@ -69,8 +80,7 @@ export function cameraPairs(
     size: photos.size,
     async load(index) {
       const { name, image } = await photos.load(index);
-      const camera = drawCamera(CAMERA_PRESETS[preset], new Random(seed, 'camera', index));
-      const shot = await photograph(image, camera, new Random(seed, 'shot', index));
+      const shot = await cameraShot(image, CAMERA_PRESETS[preset], seed, index);
       return { name, lr: pixelsOf(shot[view]), hr: pixelsOf(shot.hr) };
     },
     fingerprint: () =>

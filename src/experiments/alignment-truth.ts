@@ -3,19 +3,18 @@
  * flow and the mimicked LR of a trained module are off in geometry, colour and every pixel (Figure 5), and how that grows
  * with the misalignment.
  */
-import { BENCHMARK_SEED } from './benchmarks';
 import { datasetPhotos } from '../data/datasets';
-import { photograph, type CameraShot } from '../data/camera';
-import { scenePhotos, type CameraPresetName } from '../data/camera-pairs';
-import { CAMERA_PRESETS, drawCamera } from '../data/camera-presets';
+import type { CameraShot } from '../data/camera';
+import { cameraShot, scenePhotos, type CameraPresetName } from '../data/camera-pairs';
+import { CAMERA_PRESETS, type CameraPreset } from '../data/camera-presets';
 import { loadFlowEstimator } from '../flow/estimators';
 import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
 import { measureAlignment, type LrMeasures, type LrPicture } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
 import { InputError } from '../util/errors';
-import { Random } from '../util/random';
 import { silentProgress, type ProgressFactory } from '../util/progress';
+import { BENCHMARK_SEED } from './benchmarks';
 
 export interface AlignmentTruthOptions {
   readonly camera: CameraPresetName;
@@ -96,14 +95,14 @@ async function takeShots({
   misalignment,
 }: AlignmentTruthOptions): Promise<CameraShot[]> {
   const photos = pictures === 'scenes' ? scenePhotos(count, BENCHMARK_SEED) : datasetPhotos(pictures);
-  const preset = CAMERA_PRESETS[camera];
-  const size = misalignment ?? 0;
-  const asked = misalignment === undefined ? preset : { ...preset, misalignment: [size, size] as const };
+  const preset: CameraPreset = {
+    ...CAMERA_PRESETS[camera],
+    ...(misalignment === undefined ? {} : { misalignment: [misalignment, misalignment] }),
+  };
   const shots: CameraShot[] = [];
   for (let i = 0; i < Math.min(count, photos.size); i++) {
     const { image } = await photos.load(i);
-    const drawn = drawCamera(asked, new Random(BENCHMARK_SEED, 'camera', i));
-    shots.push(await photograph(image, drawn, new Random(BENCHMARK_SEED, 'shot', i)));
+    shots.push(await cameraShot(image, preset, BENCHMARK_SEED, i));
   }
   return shots;
 }

@@ -47,7 +47,10 @@ export function benchmarkTitle({ name, lr }: Benchmark): string {
 
 /** The metrics that a benchmark can be scored by here: those without reference need models, which may not be at hand. */
 export function metricsOf({ kind }: Benchmark): readonly ScoreMetric[] {
-  if (kind === 'full-reference') return MEASURES;
+  return kind === 'full-reference' ? MEASURES : unreferencedMetrics();
+}
+
+function unreferencedMetrics(): (typeof NO_REFERENCE_METRICS)[number][] {
   return NO_REFERENCE_METRICS.filter((metric) => missingModel(metric) === undefined);
 }
 
@@ -118,7 +121,7 @@ async function scoreUnreferenced(
   pairs: PairSet,
   { progress = silentProgress }: { readonly progress?: ProgressFactory },
 ): Promise<Score[]> {
-  const names = NO_REFERENCE_METRICS.filter((metric) => missingModel(metric) === undefined);
+  const names = unreferencedMetrics();
   const metrics = names.map((name) => createMetric(name, SETTINGS));
   const sums = names.map(() => 0);
   const bar = progress(`score ${pairs.description}`, pairs.size);

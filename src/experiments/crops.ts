@@ -2,13 +2,13 @@
 import { imageOf } from '../data/pairs';
 import { cropImage, type Image } from '../image/image';
 import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
+import { PAPER_PROTOCOL } from '../metrics/metric';
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grids';
 import { planGrid, trainedUpscaler, type Folders, type PlannedRun } from './runner';
 
 const SIDE = 128;
-const CROP = 4;
 
 export interface CropOptions {
   /** Which pictures of the benchmark. Default: the first and the third (Set5: baby, butterfly). */
@@ -51,7 +51,9 @@ export async function cropGrid(
         )) {
           const sr = await upscaler(lr, pair.name);
           const score =
-            benchmark.kind === 'full-reference' ? ` ${scores(sr, hr, CROP).psnrY.toFixed(2)} dB` : '';
+            benchmark.kind === 'full-reference'
+              ? ` ${scores(sr, hr, PAPER_PROTOCOL.crop).psnrY.toFixed(2)} dB`
+              : '';
           panels.push({ image: crop(sr), caption: `${label(run, networks.length)}${score}` });
         }
         rows.push([...panels, { image: crop(hr), caption: 'HR' }]);

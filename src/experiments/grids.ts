@@ -2,8 +2,8 @@
  * The paper's tables, and ours beyond them, as data: rows of trainings, columns of scores. A grid trains nothing; the runner
  * makes its runs, the store holds their scores, `table.ts` puts them into the grid.
  */
-import type { NetworkName } from '../networks/networks';
-import { NETWORK_NAMES } from '../networks/networks';
+import type { CameraPresetName } from '../data/camera-presets';
+import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { mimicCorrected, type MimicSettings } from '../mimic/config';
 import type { Recipe, TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
@@ -12,7 +12,7 @@ import { experiment, type Experiment } from './experiment';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import type { ScoreMetric } from './store';
-import { CORRECTIONS, correctedWithout, SWITCH_NAMES } from './variants';
+import { CORRECTIONS, correctedWithLambda, correctedWithout, SWITCH_NAMES } from './variants';
 
 export interface GridRow {
   /** The SR network, as the table names it; empty for bicubic. */
@@ -59,19 +59,13 @@ export interface GridOptions {
   readonly network?: NetworkName;
 }
 
+const BASELINES = ['alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt'] as const;
+const OURS = ['mimic', 'mimic-corrected'] as const;
+
 const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly MethodName[]>> = {
-  table1: ['l1', 'alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt', 'mimic', 'mimic-corrected'],
-  table2: ['l1', 'alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt', 'mimic', 'mimic-corrected'],
-  table3: [
-    'synthetic',
-    'alignment-loss',
-    'cx',
-    'cobi',
-    'auxiliary-input',
-    'pseudo-gt',
-    'mimic',
-    'mimic-corrected',
-  ],
+  table1: ['l1', ...BASELINES, ...OURS],
+  table2: ['l1', ...BASELINES, ...OURS],
+  table3: ['synthetic', ...BASELINES, ...OURS],
 };
 
 export const LAMBDAS = [0, 0.001, 0.01, 0.1, 1] as const;
@@ -191,19 +185,13 @@ function ablations(profile: Profile, options: GridOptions): Grid {
 /** The corrected method with other weights of its colour term; 0 is without it. */
 function lambdaSweep(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
-  const corrected = mimicCorrected();
   return {
     id: 'lambda',
     title: 'Weight lambda of the colour term',
     profile,
     notes: variantNotes(profile, options),
     rows: (options.lambdas ?? LAMBDAS).map((lambda) =>
-      row(
-        `lambda ${lambda}`,
-        { name: 'mimic', options: { ...corrected, lambda, ...(lambda === 0 ? { colour: 'none' } : {}) } },
-        'srraw-like',
-        true,
-      ),
+      row(`lambda ${lambda}`, { name: 'mimic', options: correctedWithLambda(lambda) }, 'srraw-like', true),
     ),
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
@@ -278,7 +266,7 @@ function variantRow(
 ): (
   method: string,
   process: TrainingSettings['process'],
-  camera?: Parameters<Profile['camera']>[0],
+  camera?: CameraPresetName,
   ours?: boolean,
 ) => GridRow {
   const network = options.network ?? 'seemore';
@@ -312,7 +300,7 @@ function experimentsOf(
 function referenceColumns(
   profile: Profile,
   trainedOn: string,
-  camera: Parameters<Profile['camera']>[0] | undefined,
+  camera: CameraPresetName | undefined,
 ): GridColumn[] {
   const byCamera =
     camera === undefined
@@ -323,7 +311,7 @@ function referenceColumns(
   );
 }
 
-function cameraOf(data: TrainingSettings['data']): Parameters<Profile['camera']>[0] | undefined {
+function cameraOf(data: TrainingSettings['data']): CameraPresetName | undefined {
   return data.kind === 'pairs' ? undefined : data.preset;
 }
 

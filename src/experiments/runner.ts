@@ -18,7 +18,7 @@ import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './ben
 import { runFolder, runRecord, type Experiment } from './experiment';
 import type { Grid } from './grids';
 import { runProcesses } from './process-pool';
-import { mergeResults, readResults, rowKey, writeResults, type ResultRow } from './store';
+import { mergeResults, readResults, rowKey, writeResults, type ResultRow, type ScoreMetric } from './store';
 
 /** One training (or bicubic, which needs none) with everything that the grid wants to know of it. */
 export interface PlannedRun {
@@ -74,11 +74,16 @@ function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
 /** The scores that are still missing of a run. Metrics whose model is not at hand are not waited for. */
 export function missingBenchmarks(run: PlannedRun, results: readonly ResultRow[]): Benchmark[] {
   const there = new Set(results.map(rowKey));
-  return run.benchmarks.filter(({ name, lr, kind }) =>
-    metricsOf({ name, lr, kind }).some(
-      (metric) => !there.has(rowKey({ experiment: run.id, benchmark: name, lr, metric })),
-    ),
-  );
+  return run.benchmarks.filter((benchmark) => {
+    const { name, lr } = benchmark;
+    const key = (metric: ScoreMetric): string => rowKey({ experiment: run.id, benchmark: name, lr, metric });
+    return metricsOf(benchmark).some((metric) => !there.has(key(metric)));
+  });
+}
+
+/** The runs of a plan that lack scores. */
+export function openRuns(plan: readonly PlannedRun[], results: readonly ResultRow[]): PlannedRun[] {
+  return plan.filter((run) => missingBenchmarks(run, results).length > 0);
 }
 
 /** All scores that are known of some runs: the results file's and the run folders', which are newer. */
@@ -190,15 +195,15 @@ export async function runGrid(
 ): Promise<GridOutcome> {
   const { jobs = 1, note = () => undefined, signal } = options;
   const failed: string[] = [];
-  let results = knownResults(plan, folders);
+  let results: readonly ResultRow[] = [];
   const collect = async (): Promise<void> => {
     results = knownResults(plan, folders);
     writeResults(folders.results, results);
     await options.onResults?.(results);
   };
-  const open = plan.filter((run) => missingBenchmarks(run, results).length > 0);
-  note(`${plan.length - open.length} of ${plan.length} runs are finished`);
   await collect();
+  const open = openRuns(plan, results);
+  note(`${plan.length - open.length} of ${plan.length} runs are finished`);
   if (jobs === 1) {
     for (const [i, run] of open.entries()) {
       if (signal?.aborted) break;
@@ -240,16 +245,28 @@ export async function runGrid(
   return { results, failed, stopped: signal?.aborted ?? false };
 }
 
+/** The file with a run's trained network; undefined where it is not here (yet). */
+function trainedWeights(run: PlannedRun, { runs }: Folders): string | undefined {
+  if (run.experiment === undefined) return undefined;
+  const { weights } = runFiles(runFolder(runs, run.experiment));
+  return existsSync(weights) ? weights : undefined;
+}
+
+/** Whether a trained network of the plan is here: results are kept longer than weights. */
+export function hasTrained(plan: readonly PlannedRun[], folders: Folders): boolean {
+  return plan.some((run) => trainedWeights(run, folders) !== undefined);
+}
+
 /**
  * The trained network of a run as an upscaler, with what frees it; undefined where its weights are not here (yet).
  */
 export function trainedUpscaler(
   run: PlannedRun,
-  { runs }: Folders,
+  folders: Folders,
 ): { readonly upscaler: Upscaler; readonly dispose: () => void } | undefined {
   if (run.experiment === undefined) return { upscaler: bicubicUpscaler, dispose: () => undefined };
-  const { weights } = runFiles(runFolder(runs, run.experiment));
-  if (!existsSync(weights)) return undefined;
+  const weights = trainedWeights(run, folders);
+  if (weights === undefined) return undefined;
   const { name, preset } = run.experiment.config.network;
   const network = createNetwork(name, preset).loadStateDict(readWeights(weights), weights);
   network.train(false);

@@ -67,7 +67,7 @@ export function fillGrid(grid: Grid, results: readonly ResultRow[]): Table {
   return {
     id: grid.id,
     title: grid.title,
-    notes: [...grid.notes, ...coverage(grid, rows)],
+    notes: [...grid.notes, ...coverage(rows, paper)],
     columns,
     rows: rows.map((row) => ({
       ...row,
@@ -145,7 +145,7 @@ function compared(
 }
 
 /** How many cells have a number, and how many of the paper's comparisons come out as printed. */
-function coverage(grid: Grid, rows: readonly Plain[]): string[] {
+function coverage(rows: readonly Plain[], paper: readonly PaperNumber[]): string[] {
   const cells = rows.flatMap((row) => row.cells);
   const filled = cells.filter((cell) => cell.ours !== undefined).length;
   const seeds = new Set(cells.flatMap((cell) => cell.ours?.count ?? []));
@@ -156,8 +156,6 @@ function coverage(grid: Grid, rows: readonly Plain[]): string[] {
           `mean over ${[...seeds].sort().join(' to ')} seeds, ± half the 95 % interval of the mean (Student's t)`,
         ]
       : []),
-    ...(paperNumbers(grid.id).length > 0
-      ? ["in brackets: the paper's number, for the real sets and its own budget"]
-      : []),
+    ...(paper.length > 0 ? ["in brackets: the paper's number, for the real sets and its own budget"] : []),
   ];
 }

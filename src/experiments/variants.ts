@@ -33,3 +33,8 @@ export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
     corrections: { ...corrected.corrections, ...Object.fromEntries(pointless.map((name) => [name, false])) },
   }) as MimicSettings;
 }
+
+/** The corrected process with another weight of its colour term, which without weight would never act: 0 is without it. */
+export function correctedWithLambda(lambda: number): MimicSettings {
+  return { ...mimicCorrected(), lambda, ...(lambda === 0 ? SWITCHES.colour.off : {}) };
+}

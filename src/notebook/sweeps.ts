@@ -2,7 +2,12 @@
 import { variantGrid, type Variant } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
 import type { Table } from '../experiments/table';
-import { correctedWithout, SWITCH_NAMES, type SwitchName } from '../experiments/variants';
+import {
+  correctedWithLambda,
+  correctedWithout,
+  SWITCH_NAMES,
+  type SwitchName,
+} from '../experiments/variants';
 import { mimicConfig, mimicCorrected, type MimicSettings } from '../mimic/config';
 import { recipe, type Recipe } from '../train/config';
 import { unknownName } from '../util/errors';
@@ -42,9 +47,8 @@ function variantOf(parameter: string, value: number | string | boolean): Variant
   if (!known.includes(parameter)) {
     throw unknownName('parameter', parameter, [...known, ...Object.keys(recipe())]);
   }
-  // Without a weight the colour term would never act.
-  const colour = parameter === 'lambda' && value === 0 ? { colour: 'none' } : {};
-  const options = { ...corrected, [parameter]: value, ...colour } as MimicSettings;
+  const options =
+    parameter === 'lambda' ? correctedWithLambda(value as number) : { ...corrected, [parameter]: value };
   return { label, process: { name: 'mimic', options }, ours: true };
 }
 

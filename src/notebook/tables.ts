@@ -1,15 +1,13 @@
 /** The paper's tables in a cell: what is missing is trained before your eyes, the rest comes from the results store. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { startEngine } from '../engine/engines';
 import { cropGrid, type CropOptions } from '../experiments/crops';
 import { grid, type Grid, type GridOptions } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
-import { knownResults, missingBenchmarks, planGrid, runGrid, type Folders } from '../experiments/runner';
+import { hasTrained, knownResults, openRuns, planGrid, runGrid, type Folders } from '../experiments/runner';
 import { fillGrid, type Table } from '../experiments/table';
 import { tableCells, tableHtml, tableRecords } from '../experiments/table-text';
 import { InputError } from '../util/errors';
-import { runFiles } from '../util/run-files';
 import { frame, type Frame } from './frame';
 import { interruptSignal, show, text } from './kernel';
 import { watchTrainings } from './live';
@@ -44,8 +42,7 @@ export async function reproduce(what: string | Grid, options: ReproduceOptions =
   const { grid: asked, folders } = plan(what, options);
   const runs = planGrid(asked);
   const known = knownResults(runs, folders);
-  const open = runs.filter((run) => missingBenchmarks(run, known).length > 0);
-  if (open.length === 0) return fillGrid(asked, known);
+  if (openRuns(runs, known).length === 0) return fillGrid(asked, known);
   const status = new StatusLine();
   await startEngine();
   const outcome = await runGrid(runs, folders, {
@@ -54,7 +51,7 @@ export async function reproduce(what: string | Grid, options: ReproduceOptions =
     note: (words) => status.begin(words),
     onStep: watchTrainings(),
   });
-  const left = runs.filter((run) => missingBenchmarks(run, outcome.results).length > 0).length;
+  const left = openRuns(runs, outcome.results).length;
   await status.end(
     outcome.stopped
       ? `stopped, ${left} of ${runs.length} runs to do: run the cell again to go on`
@@ -90,8 +87,7 @@ export async function tableCrops(what: string | Grid, options: TableCropOptions 
   const { grid: asked, folders } = plan(what, options);
   const column = asked.columns[options.column ?? 0];
   if (column === undefined) throw new InputError(`'${asked.title}' has ${asked.columns.length} columns`);
-  const trained = planGrid(asked).filter(({ experiment }) => experiment !== undefined);
-  if (!trained.some(({ id }) => existsSync(runFiles(join(folders.runs, id)).weights))) {
+  if (!hasTrained(planGrid(asked), folders)) {
     throw new InputError(
       `no trained network of '${asked.title}' in ${folders.runs}: the results are kept without weights; ` +
         `with other results (MIMICSR_RESULTS, an empty folder) the table's cell trains them`,
