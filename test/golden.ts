@@ -77,6 +77,16 @@ export function expectImage(found: tf.Tensor4D, golden: GoldenArray, what: strin
   expectClose(found.dataSync(), permute(golden.data, golden.shape, [0, 2, 3, 1]), 2e-5, what);
 }
 
+/** An NHWC tensor within `tolerance` of the NCHW golden `key`, everywhere. */
+export function expectNear(found: tf.Tensor4D, golden: Golden, key: string, tolerance: number): void {
+  const { shape, data } = golden.get(key);
+  const expected = permute(data, shape, [0, 2, 3, 1]);
+  const values = found.dataSync<'float32'>();
+  expect(values.length, key).toBe(expected.length);
+  const worst = values.reduce((m, v, i) => Math.max(m, Math.abs(v - expected[i])), 0);
+  expect(worst, key).toBeLessThanOrEqual(tolerance);
+}
+
 /** Every gradient within 5e-4 of its tensor's largest value plus 1e-5 of the largest of all, times `slack`. */
 export function expectGradients(found: StateDict, golden: StateDict, slack = 1): void {
   expect([...found.keys()].sort()).toEqual([...golden.keys()].sort());

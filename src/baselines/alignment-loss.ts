@@ -16,7 +16,7 @@ import type { FlowEstimator } from '../flow/estimator';
 import { FLOW_NAMES, flowAtHand, loadFlowEstimator } from '../flow/estimators';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
 import {
-  networkValues,
+  networksAmong,
   type LossTerms,
   type PairBatch,
   type TrainingProcess,
@@ -70,10 +70,8 @@ export function alignmentLossProcess(
   const over = config.corrections.mean ? 'valid' : 'all';
   return {
     name: 'alignment-loss',
-    adds: {
-      frozen: networkValues(flow),
-      ...(gcm === undefined ? {} : { trained: { 'colour mapping': gcm.valueCount() } }),
-    },
+    trained: gcm === undefined ? {} : { 'colour mapping': gcm.valueCount() },
+    frozen: networksAmong(flow),
     ...(gcm === undefined ? {} : { helper: gcm, minimumPatch: GCM_MINIMUM_SIDE }),
     losses(sr, batch): LossTerms {
       const h = shrunk(batch, config);

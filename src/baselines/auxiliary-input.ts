@@ -45,7 +45,8 @@ export type AuxiliaryInputConfig = z.infer<typeof auxiliaryInputSchema>;
 export function auxiliaryInputProcess(config: AuxiliaryInputConfig, generator: KernelGen): TrainingProcess {
   return {
     name: 'auxiliary-input',
-    adds: { trained: { 'auxiliary-LR generator': generator.parameterCount() } },
+    trained: { 'auxiliary-LR generator': generator.parameterCount() },
+    frozen: {},
     helper: generator,
     helperRate: config.generatorRate,
     minimumPatch: GUIDED_MINIMUM_SIDE,

@@ -20,7 +20,7 @@ import {
   tiledPatches,
   type FeatureNetwork,
 } from '../losses/features';
-import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
+import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import { VGG_LAYERS, vggStride } from '../networks/vgg19';
 import { noGradient, noGradients } from '../ops/no-gradient';
 import { Random } from '../util/random';
@@ -115,7 +115,8 @@ export function contextualProcess(
 
   return {
     name,
-    adds: { frozen: networkValues(network) },
+    trained: {},
+    frozen: networksAmong(network),
     minimumPatch: minimumPatch(config, quartered),
     losses(sr, { lr, hr }, step): LossTerms {
       const output = sr.forward(lr);

@@ -5,7 +5,8 @@ import type { TrainingProcess } from '../losses/training-process';
 export function l1Process(): TrainingProcess {
   return {
     name: 'l1',
-    adds: {},
+    trained: {},
+    frozen: {},
     losses: (sr, { lr, hr }) => ({ l1: { value: meanAbsoluteError(sr.forward(lr), hr), weight: 1 } }),
   };
 }

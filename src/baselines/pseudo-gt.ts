@@ -23,7 +23,7 @@ import type { Image } from '../image/image';
 import { contextualLoss, CX_FORMS } from '../losses/contextual';
 import { FEATURE_NAMES, loadFeatureNetwork, mapVectors, type FeatureNetwork } from '../losses/features';
 import {
-  networkValues,
+  networksAmong,
   type PreparationOptions,
   type Stage,
   type StageRecipe,
@@ -98,10 +98,8 @@ export function pseudoGtProcess(
   return {
     ...l1Process(),
     name: 'pseudo-gt',
-    adds: {
-      trained: { DAM: dam.parameterCount(), AlignFormer: gam.parameterCount() },
-      frozen: networkValues(aligner.flow),
-    },
+    trained: { DAM: dam.parameterCount(), AlignFormer: gam.parameterCount() },
+    frozen: networksAmong(aligner.flow),
     preparation: {
       stages,
       settings: config,
@@ -157,10 +155,9 @@ export function createPseudoGtProcess(
   }
   const aligner = { dam: new Dam().initialise(seed), gam: new AlignFormer().initialise(seed), flow };
   const process = pseudoGtProcess(config, aligner, contextual(features), iterations);
-  const { trained, frozen } = process.adds;
   return {
     ...process,
-    adds: { trained, frozen: { ...frozen, ...networkValues(features) } },
+    frozen: networksAmong(flow, features),
     dispose: () => {
       for (const network of [aligner.dam, aligner.gam, flow, features]) network.dispose();
     },

@@ -4,10 +4,11 @@
  * settings is another experiment.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readRunConfig, runFiles } from '../train/run';
 import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from '../train/config';
+import { readRunRecord, type RunRecord } from '../train/run-record';
+import { runFiles } from '../util/run-files';
 
 export interface Experiment {
   /** "seemore-mimic-srraw-like-s1-0f3a9c21": readable, and unique by the hash of the configuration. */
@@ -38,17 +39,8 @@ export function runFolder(root: string, { id }: Experiment): string {
   return join(root, id);
 }
 
-/** What a run recorded beside its configuration: where it ran and on what data. */
-export interface RunRecord {
-  readonly engine: { readonly name: string; readonly detail: string };
-  readonly versions: { readonly commit: string };
-  readonly provenance: { readonly pairs: string; readonly pairsSha256: string };
-}
-
-/** The record of a run that was begun, else undefined. */
+/** The record of a run that was begun, else undefined. @throws InputError for a file that is not a run's */
 export function runRecord(folder: string): RunRecord | undefined {
   const { config } = runFiles(folder);
-  if (!existsSync(config)) return undefined;
-  readRunConfig(config); // refuses what is not a run's
-  return JSON.parse(readFileSync(config, 'utf8')) as RunRecord;
+  return existsSync(config) ? readRunRecord(config) : undefined;
 }

@@ -22,8 +22,10 @@ export type LossTerms = Record<string, { readonly value: tf.Scalar; readonly wei
 
 export interface TrainingProcess {
   readonly name: string;
-  /** What it brings beside the SR network: written into run records, and a row of cost tables. */
-  readonly adds: Additions;
+  /** Networks that it trains beside or before the SR network: their numbers of values, by name. L1 has none: `{}`. */
+  readonly trained: Readonly<Record<string, number>>;
+  /** Networks that it uses as they are. Their weights decide the outcome as the data do: run records hold their hashes. */
+  readonly frozen: Readonly<Record<string, Module>>;
   /** Trainings that come before the SR network's, and the pairs that they make for it. */
   readonly preparation?: Preparation;
   /** Network beside the SR network, with an optimiser of its own; a run keeps its weights, inference drops it. */
@@ -48,20 +50,27 @@ export interface TrainingProcess {
   dispose?(): void;
 }
 
-/** Networks that only the training needs, by name with their number of values. L1 adds nothing: `{}`. */
-export interface Additions {
-  /** Trained beside or before the SR network. */
-  readonly trained?: Readonly<Record<string, number>>;
-  /** Used as they are. */
-  readonly frozen?: Readonly<Record<string, number>>;
+/** Those parts of a process that are networks, by their names. */
+export function networksAmong(
+  ...parts: readonly ({ readonly name: string } | undefined)[]
+): Record<string, Module> {
+  const networks = parts.filter((p): p is Module & { readonly name: string } => p instanceof Module);
+  return Object.fromEntries(networks.map((p) => [p.name, p]));
 }
 
-/** Number of values by name, of those parts of a process that are networks. */
-export function networkValues(
-  ...parts: readonly ({ readonly name: string } | undefined)[]
-): Record<string, number> {
-  const networks = parts.filter((p): p is Module & { readonly name: string } => p instanceof Module);
-  return Object.fromEntries(networks.map((p) => [p.name, p.valueCount()]));
+/** A frozen network as a record names it. */
+export interface FrozenNetwork {
+  readonly values: number;
+  readonly sha256: string;
+}
+
+/** What is to be recorded of a process's frozen networks. */
+export async function frozenNetworks({ frozen }: TrainingProcess): Promise<Record<string, FrozenNetwork>> {
+  const entries = Object.entries(frozen).map(
+    async ([name, network]) =>
+      [name, { values: network.valueCount(), sha256: await network.fingerprint() }] as const,
+  );
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 export interface Preparation {

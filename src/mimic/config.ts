@@ -42,6 +42,8 @@ export const mimicSchema = z
     noise: z.boolean().default(true),
     /** The module sees the real LR through its guidance network. */
     guidance: z.boolean().default(true),
+    /** The module puts out what the down-sampled HR lacks, and begins near it. Paper and official code: the whole mimicked LR. */
+    residual: z.boolean().default(false),
     /** Keep the SR network's loss from training the module. */
     detach: z.boolean().default(true),
     /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */
@@ -70,6 +72,12 @@ export const mimicSchema = z
       refuse('corrections.mean', true, 'a mean over the valid pixels needs the mask: expected false');
     if (!config.noise && corrections.noise)
       refuse('corrections.noise', true, 'corrects the noise, but there is none: expected false');
+    if (config.residual && config.noise && !corrections.noise)
+      refuse(
+        'residual',
+        true,
+        "the official code's noise takes the down-sampled HR away again: expected 'corrections.noise', or no noise",
+      );
     if (config.phase !== 'joint' && !config.detach)
       refuse(
         'detach',

@@ -10,7 +10,7 @@ import type { ColourTerm } from '../losses/colour-difference';
 import { loadColourTerm } from '../losses/colour-terms';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
-import { networkValues, type LossTerms, type TrainingProcess } from '../losses/training-process';
+import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import { InputError } from '../util/errors';
 import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
@@ -33,10 +33,11 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
   const flow = part('flow', config.flow, parts.flow, frozen);
   const colour = part('colour', config.colour, parts.colour, frozen);
   const noise = noiseMode(config);
-  const own = { 'mimicking module': module.valueCount() };
+  const name = 'mimicking module';
   return {
     name: 'mimic',
-    adds: frozen ? { frozen: own } : { trained: own, frozen: networkValues(flow, colour) },
+    trained: frozen ? {} : { [name]: module.valueCount() },
+    frozen: frozen ? { [name]: module } : networksAmong(flow, colour),
     helper: module,
     trainsHelper: !frozen,
     helperSchedule: config.corrections.schedule ? 'cosine' : 'constant',
@@ -109,6 +110,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
 /** What the module's output means: it learned to put out what these make of it. */
 const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
   guidance: (config) => config.guidance,
+  residual: (config) => config.residual,
   noise: (config) => config.noise,
   'corrections.noise': (config) => config.corrections.noise,
   'corrections.grid': (config) => config.corrections.grid,

@@ -22,7 +22,7 @@ import type { MimicModule } from './module';
 export interface Mimicked {
   /** [B, h, w, 3] down-sampled HR. */
   readonly h: tf.Tensor4D;
-  /** [B, h, w, 3] what the module put out. */
+  /** [B, h, w, 3] M before noise and clamp. */
   readonly raw: tf.Tensor4D;
   /** [B, h, w, 3] M, the mimicked LR in [0,1]. */
   readonly mimicked: tf.Tensor4D;
@@ -31,7 +31,8 @@ export interface Mimicked {
 /** The mimicked LR of a batch, differentiable in the module. */
 export function mimic(module: MimicModule, batch: PairBatch, config: MimicConfig): Mimicked {
   const h = downSampled(batch, config);
-  const raw = module.forward(h, batch.lr);
+  const made = module.forward(h, batch.lr);
+  const raw = config.residual ? tf.add<tf.Tensor4D>(h, made) : made;
   const noise = addedNoise(batch, h, config);
   return { h, raw, mimicked: clamp(noise === undefined ? raw : tf.add<tf.Tensor4D>(raw, noise), 0, 1) };
 }

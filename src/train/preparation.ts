@@ -6,7 +6,7 @@
  *   <root>/<key>/<stage>/           checkpoint and log; when it is done weights.safetensors, the running means
  *   <root>/<key>/pairs/             the process's own
  *
- * Other data, another seed or another recipe is another folder, so that nothing is taken up that does not fit. Runs that
+ * Other data, other frozen weights, another seed or another recipe is another folder, so that nothing is taken up that does not fit. Runs that
  * differ in the SR network alone can share a root.
  */
 import { createHash } from 'node:crypto';
@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { PairLoader } from '../data/loader';
 import type { PairSet } from '../data/pairs';
 import type { RunningEngine } from '../engine/engines';
-import type { Preparation, Stage } from '../losses/training-process';
+import type { FrozenNetwork, Preparation, Stage } from '../losses/training-process';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
@@ -29,6 +29,8 @@ export interface PreparationRun {
   readonly root: string;
   /** Name of the process. */
   readonly process: string;
+  /** Its frozen networks, by name. */
+  readonly frozen: Readonly<Record<string, FrozenNetwork>>;
   readonly pairs: PairSet;
   readonly scale: number;
   readonly recipe: Pick<Recipe, 'seed' | 'checkpointEvery' | 'logEvery'>;
@@ -49,6 +51,7 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
   const decides = {
     process: run.process,
     settings: preparation.settings,
+    frozen: run.frozen,
     stages: preparation.stages.map(({ name, recipe }) => ({ name, ...recipe })),
     seed: recipe.seed,
     pairsSha256: pairs.fingerprint(),

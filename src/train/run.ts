@@ -10,7 +10,7 @@
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { datasetPairs, datasetPhotos } from '../data/datasets';
@@ -18,6 +18,7 @@ import type { PairSet } from '../data/pairs';
 import { startEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
+import { frozenNetworks } from '../losses/training-process';
 import type { Module } from '../nn/module';
 import { InputError } from '../util/errors';
 import type { ProgressFactory } from '../util/progress';
@@ -30,8 +31,10 @@ import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSett
 import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
+import { refuseOtherRun, type RunRecord } from './run-record';
 import { processTrainer, type StepReport } from './trainer';
 
+export { readRunConfig } from './run-record';
 export { runFiles };
 
 export interface RunOptions {
@@ -92,24 +95,32 @@ export async function train(
       );
     }
     const raw = openPairs(config.data);
-    if (existsSync(files.config)) refuseOtherRun(files.config, config);
-    else if (existsSync(files.checkpoint)) {
-      throw new InputError(
-        `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
-      );
-    } else {
-      const provenance = {
+    if (process.trainsHelper === false && existsSync(files.helper)) {
+      // The run goes on with the helper that it began with, whatever has become of its source.
+      process.helper?.loadStateDict(readWeights(files.helper), files.helper);
+    }
+    const frozen = await frozenNetworks(process);
+    const record: RunRecord = {
+      ...config,
+      engine,
+      versions: versions(),
+      provenance: {
         pairs: raw.description,
         pairsSha256: raw.fingerprint(),
         parameters: network.parameterCount(),
         adds: {
-          ...process.adds,
+          trained: process.trained,
+          frozen,
           stages: process.preparation?.stages.map(({ name, recipe }) => ({ name, recipe })),
         },
-      };
-      const record = { ...config, engine, versions: versions(), provenance };
-      writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
-    }
+      },
+    };
+    if (existsSync(files.config)) refuseOtherRun(files.config, record);
+    else if (existsSync(files.checkpoint)) {
+      throw new InputError(
+        `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
+      );
+    } else writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
     const { progress, signal, workers = loaderThreads() } = options;
     const pairs =
       process.preparation === undefined
@@ -117,6 +128,7 @@ export async function train(
         : await prepare(process.preparation, {
             root: options.preparations ?? files.preparation,
             process: process.name,
+            frozen,
             pairs: raw,
             scale: network.scale,
             recipe: config.recipe,
@@ -129,10 +141,6 @@ export async function train(
     const { noise, degradation } = process;
     const patches = { patch, batch, seed, scale: network.scale, noise, degradation };
     const loader = new PairLoader(pairs, { ...patches, workers });
-    if (process.trainsHelper === false && existsSync(files.helper)) {
-      // The run goes on with the helper that it began with, whatever has become of its source.
-      process.helper?.loadStateDict(readWeights(files.helper), files.helper);
-    }
     const { helper } = process;
     const training = { folder, config, network, ...(helper === undefined ? {} : { helper }) };
     const trainer = processTrainer(network, process, loader, config.recipe);
@@ -179,48 +187,4 @@ export function openPairs(data: DataConfig): PairSet {
     case 'scenes':
       return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed);
   }
-}
-
-/** Checkpoint spacing and log spacing may change between executions; nothing that changes the weights may. */
-function refuseOtherRun(path: string, config: TrainingConfig): void {
-  const found = readRunConfig(path);
-  const comparable = ({ network, process, data, recipe }: TrainingConfig): Record<string, unknown> => ({
-    ...flat({ network, process, data, recipe: { ...recipe, checkpointEvery: 0, logEvery: 0 } }),
-  });
-  const [before, now] = [comparable(found), comparable(config)];
-  const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
-    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
-  );
-  if (changed.length > 0) {
-    const list = changed
-      .map((k) => `${k} was ${JSON.stringify(before[k])}, is ${JSON.stringify(now[k])}`)
-      .join('; ');
-    throw new InputError(
-      `${path} belongs to another run (${list}): choose another folder, or the same settings to resume`,
-    );
-  }
-}
-
-/**
- * The configuration of a run's config.json.
- * @throws InputError if it is missing, not JSON or not a run's
- */
-export function readRunConfig(path: string): TrainingConfig {
-  if (!existsSync(path)) throw new InputError(`no run here: ${path} is missing`);
-  let parsed: Record<string, unknown>;
-  try {
-    parsed = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-  } catch (error) {
-    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
-  }
-  const { network, process, data, recipe } = parsed;
-  return trainingConfig({ network, process, data, recipe }, path);
-}
-
-function flat(value: unknown, prefix = ''): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { [prefix]: value };
-  return Object.assign(
-    {},
-    ...Object.entries(value).map(([k, v]) => flat(v, prefix === '' ? k : `${prefix}.${k}`)),
-  ) as never;
 }

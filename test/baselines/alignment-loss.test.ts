@@ -18,35 +18,14 @@ import { processConfig } from '../../src/train/config';
 import { InputError } from '../../src/util/errors';
 import { closedFormState } from '../closed-form';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
-import { expectClose, Golden } from '../golden';
+import { fixedFlow } from '../fixed-flow';
+import { expectClose, expectNear, Golden } from '../golden';
 import { NO_SHARED, SHARED } from '../shared';
 
 beforeAll(startTestEngine);
 
 const RELEASED = alignmentLossSchema.parse({});
 const config = (settings: object): AlignmentLossConfig => alignmentLossSchema.parse(settings);
-
-/** A flow estimator that always answers `flow`, and remembers what it was asked. */
-function fixedFlow(flow: tf.Tensor4D): FlowEstimator & { asked: tf.Tensor4D[] } {
-  const asked: tf.Tensor4D[] = [];
-  return {
-    name: 'pwc-net-rgb',
-    asked,
-    estimate(first, second) {
-      asked.push(tf.keep(tf.clone(first)), tf.keep(tf.clone(second)));
-      return tf.clone(flow);
-    },
-  };
-}
-
-function expectNear(found: tf.Tensor4D, golden: Golden, key: string, tolerance: number): void {
-  const { shape, data } = golden.get(key);
-  const expected = permute(data, shape, [0, 2, 3, 1]);
-  const values = found.dataSync<'float32'>();
-  expect(values.length, key).toBe(expected.length);
-  const worst = values.reduce((m, v, i) => Math.max(m, Math.abs(v - expected[i])), 0);
-  expect(worst, key).toBeLessThanOrEqual(tolerance);
-}
 
 /** A sign may differ where the two pictures agree to rounding. */
 function expectGradient(found: tf.Tensor, golden: Golden, key: string): void {

@@ -99,7 +99,8 @@ describe(`Auxiliary Input on ${TEST_ENGINE}`, () => {
       tf.tidy(() => void auxiliaryInputProcess(config(), generator).losses(sr, batch, 1));
     });
     expect(auxiliaryInputProcess(config(), generator)).toMatchObject({
-      adds: { trained: { 'auxiliary-LR generator': 630_915 } },
+      trained: { 'auxiliary-LR generator': 630_915 },
+      frozen: {},
       helperRate: 0.5,
       noise: 'repaired',
       minimumPatch: 7,

@@ -166,7 +166,9 @@ describe.skipIf(SHARED === undefined)(`A run with Pseudo GT on ${TEST_ENGINE} ($
       provenance: {
         adds: {
           trained: { DAM: 613_510, AlignFormer: 1_470_915 },
-          frozen: { 'raft-small': 990_162 },
+          frozen: {
+            'raft-small': { values: 990_162, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+          },
           stages: [
             { name: 'dam', recipe: { iterations: 2 } },
             { name: 'alignformer', recipe: { iterations: 1 } },

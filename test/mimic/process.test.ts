@@ -25,6 +25,7 @@ describe('A configuration of the mimicking process', () => {
       mask: true,
       noise: true,
       guidance: true,
+      residual: false,
       detach: true,
       phase: 'joint',
       corrections: { noise: false, grid: false, warp: false, mean: false, schedule: false },
@@ -45,6 +46,7 @@ describe('A configuration of the mimicking process', () => {
     [{ flow: 'none', mask: false, corrections: { warp: true } }, /'corrections\.warp'.*nothing is warped/],
     [{ mask: false, corrections: { mean: true } }, /'corrections\.mean'.*needs the mask/],
     [{ noise: false, corrections: { noise: true } }, /'corrections\.noise'.*there is none/],
+    [{ residual: true }, /'residual'.*takes the down-sampled HR away/],
     [{ phase: 'frozen', detach: false }, /'detach'.*joint training/],
     [{ phase: 'module', detach: false }, /'detach'.*joint training/],
     [

@@ -12,34 +12,13 @@ import type { SrNetwork } from '../../src/networks/sr-network';
 import type { PairBatch } from '../../src/losses/training-process';
 import { closedFormState } from '../closed-form';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
-import { Golden } from '../golden';
+import { fixedFlow } from '../fixed-flow';
+import { expectNear, Golden } from '../golden';
 import { NO_SHARED, SHARED } from '../shared';
 
 beforeAll(startTestEngine);
 
 const RELEASED = mimicConfig();
-
-/** A flow estimator that always answers `flow`, and remembers what it was asked. */
-function fixedFlow(flow: tf.Tensor4D): FlowEstimator & { asked: tf.Tensor4D[] } {
-  const asked: tf.Tensor4D[] = [];
-  return {
-    name: 'pwc-net-rgb',
-    asked,
-    estimate(first, second) {
-      asked.push(tf.keep(tf.clone(first)), tf.keep(tf.clone(second)));
-      return tf.clone(flow);
-    },
-  };
-}
-
-function expectNear(found: tf.Tensor4D, golden: Golden, key: string, tolerance: number): void {
-  const { shape, data } = golden.get(key);
-  const expected = permute(data, shape, [0, 2, 3, 1]);
-  const values = found.dataSync<'float32'>();
-  expect(values.length, key).toBe(expected.length);
-  const worst = values.reduce((m, v, i) => Math.max(m, Math.abs(v - expected[i])), 0);
-  expect(worst, key).toBeLessThanOrEqual(tolerance);
-}
 
 describe.skipIf(SHARED === undefined)(
   `The released training step against its golden on ${TEST_ENGINE} (${NO_SHARED})`,
@@ -250,6 +229,17 @@ describe(`Corrections and ablations of the step on ${TEST_ENGINE}`, () => {
       const { raw, mimicked } = mimic(module, { hr, lr }, config({ noise: false }));
       expect([...mimicked.dataSync()]).toEqual([...tf.clipByValue(raw, 0, 1).dataSync()]);
       expect(() => mimic(module, { hr, lr }, config({}))).toThrow(/no noise images/);
+    });
+  });
+
+  it('a residual module puts out what the down-sampled HR lacks', () => {
+    tf.tidy(() => {
+      const batch = batchOf();
+      const corrections = { noise: true };
+      const whole = mimic(module, batch, config({ corrections }));
+      const residual = mimic(module, batch, config({ corrections, residual: true }));
+      const worst = tf.max(tf.abs(tf.sub(residual.raw, tf.add(whole.raw, whole.h)))).dataSync()[0];
+      expect(worst).toBeLessThan(1e-6);
     });
   });
 

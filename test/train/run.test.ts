@@ -93,6 +93,21 @@ describe(`a run on ${TEST_ENGINE}`, () => {
     await expect(train(folder('whole'), other)).rejects.toThrow('recipe.rate was 0.001, is 0.0001');
   });
 
+  it('refuses to go on with other pairs or other frozen weights than it began with', async () => {
+    await train(folder('moved'), SETTINGS).then((r) => r.network.dispose());
+    const { config } = runFiles(folder('moved'));
+    const record = readFileSync(config, 'utf8');
+    writeFileSync(config, record.replace(/("pairsSha256": ")[0-9a-f]+/, '$1before'));
+    await expect(train(folder('moved'), SETTINGS)).rejects.toThrow(
+      /pairsSha256 was "before", is "[0-9a-f]{64}"/,
+    );
+    writeFileSync(
+      config,
+      record.replace('"frozen": {}', '"frozen": { "flow": { "values": 1, "sha256": "before" } }'),
+    );
+    await expect(train(folder('moved'), SETTINGS)).rejects.toThrow('frozen.flow.sha256 was "before"');
+  });
+
   it('refuses a broken config.json and a checkpoint that does not fit, naming the file', async () => {
     await train(folder('broken'), SETTINGS).then((r) => r.network.dispose());
     const files = runFiles(folder('broken'));
@@ -133,7 +148,8 @@ describe(`training on ${TEST_ENGINE}`, () => {
       net,
       {
         name: 'bad',
-        adds: {},
+        trained: {},
+        frozen: {},
         losses: (sr, { lr }) => ({
           broken: { value: tf.log(tf.neg(tf.sum<tf.Scalar>(tf.abs(sr.forward(lr))))), weight: 1 },
         }),

@@ -1,0 +1,85 @@
+/** What a run's config.json says: its configuration, where it ran, and on and with what it trains. */
+import { existsSync, readFileSync } from 'node:fs';
+import type { RunningEngine } from '../engine/engines';
+import type { FrozenNetwork, StageRecipe, TrainingProcess } from '../losses/training-process';
+import { InputError } from '../util/errors';
+import type { versions } from '../util/versions';
+import { trainingConfig, type TrainingConfig } from './config';
+
+export interface RunRecord extends TrainingConfig {
+  readonly engine: RunningEngine;
+  readonly versions: ReturnType<typeof versions>;
+  readonly provenance: {
+    /** In words. */
+    readonly pairs: string;
+    readonly pairsSha256: string;
+    /** Of the SR network. */
+    readonly parameters: number;
+    /** What the process needs beside it. */
+    readonly adds: {
+      readonly trained: TrainingProcess['trained'];
+      readonly frozen: Readonly<Record<string, FrozenNetwork>>;
+      readonly stages?: readonly { readonly name: string; readonly recipe: StageRecipe }[];
+    };
+  };
+}
+
+/**
+ * @param path of a run's config.json
+ * @throws InputError if it is missing, not JSON or not a run's
+ */
+export function readRunRecord(path: string): RunRecord {
+  if (!existsSync(path)) throw new InputError(`no run here: ${path} is missing`);
+  let parsed: RunRecord;
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8')) as RunRecord;
+  } catch (error) {
+    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
+  }
+  const { network, process, data, recipe, engine, versions, provenance } = parsed;
+  const config = trainingConfig({ network, process, data, recipe }, path);
+  if (provenance?.adds === undefined)
+    throw new InputError(`${path}: expected a run's record, found no 'provenance'`);
+  return { ...config, engine, versions, provenance };
+}
+
+/** The configuration in it. @throws InputError as `readRunRecord` */
+export function readRunConfig(path: string): TrainingConfig {
+  const { network, process, data, recipe } = readRunRecord(path);
+  return { network, process, data, recipe };
+}
+
+/**
+ * Checkpoint spacing and log spacing may change between executions; nothing that changes the weights may.
+ * @throws InputError that lists what is not as the record at `path` has it
+ */
+export function refuseOtherRun(path: string, record: RunRecord): void {
+  const [before, now] = [decisive(readRunRecord(path)), decisive(record)];
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
+    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
+  );
+  if (changed.length === 0) return;
+  const list = changed
+    .map((key) => `${key} was ${JSON.stringify(before[key])}, is ${JSON.stringify(now[key])}`)
+    .join('; ');
+  throw new InputError(
+    `${path} belongs to another run (${list}): choose another folder, or the same settings to resume`,
+  );
+}
+
+/** Everything that changes the weights, by its path. */
+function decisive({ network, process, data, recipe, provenance }: RunRecord): Record<string, unknown> {
+  const { pairsSha256, adds } = provenance;
+  return {
+    ...flat({ network, process, data, recipe: { ...recipe, checkpointEvery: 0, logEvery: 0 } }),
+    ...flat({ pairsSha256, frozen: adds.frozen }),
+  };
+}
+
+function flat(value: unknown, prefix = ''): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { [prefix]: value };
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([k, v]) => flat(v, prefix === '' ? k : `${prefix}.${k}`)),
+  ) as never;
+}
