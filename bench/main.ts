@@ -4,12 +4,14 @@
  * Each case has two processes, the kit's (bench/kit) and the peer's (bench/peers), which take turns: kit, peer, kit, peer.
  * The numbers are medians of all turns, so what else the machine does meanwhile meets both. With --json one object a line:
  * name, kit_s, peer_s, ratio (peer_s / kit_s: above 1 the kit is faster), kit_gflops, peer_gflops, kit_rss, peer_rss.
+ * The peer of `processes` is not PyTorch but the kit's own L1.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import * as readline from 'node:readline';
 import { parseArgs } from 'node:util';
+import { METHOD_NAMES } from '../src/experiments/methods';
 
 /** Floating-point operations of one run (two a multiply-accumulate), or undefined where a rate means nothing. */
 type Cases = Record<string, number | undefined>;
@@ -32,6 +34,13 @@ const BENCHES: Record<string, Cases> = {
       [`${name}-upscale`, undefined],
     ]),
   ),
+  processes: Object.fromEntries<undefined>([
+    ...[...METHOD_NAMES.filter((name) => name !== 'l1'), 'pseudo-gt/dam', 'pseudo-gt/alignformer'].map(
+      (name) => [`seemore:${name}`, undefined],
+    ),
+    ['swinir:mimic', undefined],
+    ['swinir:mimic-corrected', undefined],
+  ]),
   metrics: Object.fromEntries(
     ['psnr', 'ssim', 'niqe', 'nrqm'].flatMap((name) => [
       [`${name}-512`, undefined],
@@ -40,11 +49,18 @@ const BENCHES: Record<string, Cases> = {
   ),
 };
 
+/** Another case of the kit's that stands in PyTorch's place. */
+const PEER_CASE: Record<string, (kind: string) => string> = {
+  processes: (kind) => kind.replace(/:.*/, ':l1'),
+};
+
 /** Cases without a peer: why is said there. */
 const ALONE = /^nrqm/;
 
 interface Result {
   readonly name: string;
+  /** Where it is not PyTorch. */
+  readonly peer?: string;
   readonly kit_s: number;
   readonly peer_s?: number;
   readonly ratio?: number;
@@ -98,16 +114,22 @@ async function compare(
   name: string,
   kind: string,
   flops: number | undefined,
-  python: string,
   rounds: number,
   log: (line: string) => void,
 ): Promise<Result> {
   const threads = Number(process.env.MIMICSR_THREADS || availableParallelism());
-  const kitArgs = ['-r', join(__dirname, 'register.cjs'), join(__dirname, 'kit', `${name}.ts`), kind];
-  const kit = start(process.execPath, kitArgs, threads);
-  const peer = ALONE.test(kind)
-    ? undefined
-    : start(python, [join(__dirname, 'peers', `${name}.py`), kind, String(threads)], threads);
+  const startKit = (kind: string): Server =>
+    start(
+      process.execPath,
+      ['-r', join(__dirname, 'register.cjs'), join(__dirname, 'kit', `${name}.ts`), kind],
+      threads,
+    );
+  const startPeer = (): Server => {
+    if (name in PEER_CASE) return startKit(PEER_CASE[name](kind));
+    return start(findPython(), [join(__dirname, 'peers', `${name}.py`), kind, String(threads)], threads);
+  };
+  const kit = startKit(kind);
+  const peer = ALONE.test(kind) ? undefined : startPeer();
   try {
     const [ours, theirs] = [await kit.answer(), await peer?.answer()];
     log(`${name}/${kind}: ${ours.ready} against ${theirs?.ready ?? 'nothing'}, ${threads} threads`);
@@ -119,6 +141,7 @@ async function compare(
     const kit_s = median(times[0]);
     const result = {
       name: name === 'networks' ? kind : `${name}/${kind}`,
+      ...(name in PEER_CASE ? { peer: PEER_CASE[name](kind) } : {}),
       kit_s,
       ...(flops === undefined ? {} : { kit_gflops: flops / kit_s / 1e9 }),
       kit_rss: (await kit.ask('end')).rss!,
@@ -151,6 +174,8 @@ function show(r: Result): string {
   const kit = side(r.kit_s, r.kit_gflops, r.kit_rss);
   if (r.peer_s === undefined) return `${r.name}: kit ${kit}`;
   const peer = side(r.peer_s, r.peer_gflops, r.peer_rss!);
+  if (r.peer !== undefined)
+    return `${r.name}: ${kit}; ${r.peer} ${peer}; ${(1 / r.ratio!).toFixed(2)} times its time`;
   return `${r.name}: kit ${kit}; PyTorch ${peer}; ratio ${r.ratio!.toFixed(2)}`;
 }
 
@@ -163,11 +188,10 @@ async function main(): Promise<void> {
   if (unknown.length > 0) {
     throw new Error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
   }
-  const python = findPython();
   for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
     for (const [kind, flops] of Object.entries(BENCHES[name])) {
       const log = (line: string): void => void (values.json || process.stderr.write(`${line}\n`));
-      const result = await compare(name, kind, flops, python, Number(values.rounds), log);
+      const result = await compare(name, kind, flops, Number(values.rounds), log);
       process.stdout.write(`${values.json ? JSON.stringify(result) : show(result)}\n`);
     }
   }
