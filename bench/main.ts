@@ -34,13 +34,15 @@ const BENCHES: Record<string, Cases> = {
       [`${name}-upscale`, undefined],
     ]),
   ),
-  processes: Object.fromEntries<undefined>([
-    ...[...METHOD_NAMES.filter((name) => name !== 'l1'), 'pseudo-gt/dam', 'pseudo-gt/alignformer'].map(
-      (name) => [`seemore:${name}`, undefined],
-    ),
-    ['swinir:mimic', undefined],
-    ['swinir:mimic-corrected', undefined],
-  ]),
+  processes: Object.fromEntries(
+    [
+      ...METHOD_NAMES.filter((name) => name !== 'l1').map((name) => `seemore:${name}`),
+      'seemore:pseudo-gt/dam',
+      'seemore:pseudo-gt/alignformer',
+      'swinir:mimic',
+      'swinir:mimic-corrected',
+    ].map((kind) => [kind, undefined]),
+  ),
   metrics: Object.fromEntries(
     ['psnr', 'ssim', 'niqe', 'nrqm'].flatMap((name) => [
       [`${name}-512`, undefined],
