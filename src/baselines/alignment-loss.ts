@@ -14,6 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import type { FlowEstimator } from '../flow/estimator';
 import { FLOW_NAMES, flowAtHand, loadFlowEstimator } from '../flow/estimators';
+import { recoloured } from '../losses/recoloured';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
 import {
   networksAmong,
@@ -43,6 +44,8 @@ export const alignmentLossSchema = z.strictObject({
   flow: z.enum(FLOW_NAMES).default('pwc-net-rgb'),
   /** Recolour the LR before estimating the flow; `coordinates`: with the pixels' places in the patch as inputs. */
   gcm: z.enum(['none', 'plain', 'coordinates']).default('none'),
+  /** The warped HR is given the LR's colours before the network's output is compared with it (`losses/recoloured`). */
+  recolour: z.boolean().optional(),
   corrections: correctionsSchema.prefault({}),
 });
 
@@ -75,13 +78,14 @@ export function alignmentLossProcess(
     ...(gcm === undefined ? {} : { helper: gcm, minimumPatch: GCM_MINIMUM_SIDE }),
     losses(sr, batch): LossTerms {
       const h = shrunk(batch, config);
-      const recoloured = gcm?.forward(batch.lr, h);
-      const target = alignedHr(batch, recoloured ?? batch.lr, h, flow, config);
+      const mapped = gcm?.forward(batch.lr, h);
+      const aligned = alignedHr(batch, mapped ?? batch.lr, h, flow, config);
+      const target = config.recolour ? recoloured(aligned, batch.lr) : aligned;
       const terms: LossTerms = {
         aligned: { value: alignedDifference(sr.forward(batch.lr), target, over), weight: 1 },
       };
-      if (recoloured !== undefined) {
-        terms.gcm = { value: recolouringLoss(recoloured, target, config), weight: 1 };
+      if (mapped !== undefined) {
+        terms.gcm = { value: mappingLoss(mapped, aligned, config), weight: 1 };
       }
       return terms;
     },
@@ -117,14 +121,14 @@ export function alignedHr(
 }
 
 /** Mean |m r - warped HR| at LR size, where the mask is an average and may lie between 0 and 1. */
-function recolouringLoss(
-  recoloured: tf.Tensor4D,
+function mappingLoss(
+  mapped: tf.Tensor4D,
   { target, mask }: AlignedTarget,
   config: AlignmentLossConfig,
 ): tf.Scalar {
-  const [, h, w] = recoloured.shape;
+  const [, h, w] = mapped.shape;
   const atLrSize = (x: tf.Tensor4D): tf.Tensor4D => noGradient(() => resize(x, h, w, bilinear(config)));
-  return meanAbsoluteError(tf.mul(recoloured, atLrSize(mask!)), atLrSize(target));
+  return meanAbsoluteError(tf.mul(mapped, atLrSize(mask!)), atLrSize(target));
 }
 
 function bilinear(config: AlignmentLossConfig): ResizeOptions {

@@ -42,8 +42,10 @@ export const mimicSchema = z
     noise: z.boolean().default(true),
     /** The module sees the real LR through its guidance network. */
     guidance: z.boolean().default(true),
+    /** The real LR is given the down-sampled HR's colours before the mimicked LR is compared with it (`losses/recoloured`). */
+    recolour: z.boolean().optional(),
     /** The module puts out what the down-sampled HR lacks, and begins near it. Paper and official code: the whole mimicked LR. */
-    residual: z.boolean().default(false),
+    residual: z.boolean().optional(),
     /** Keep the SR network's loss from training the module. */
     detach: z.boolean().default(true),
     /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */

@@ -110,7 +110,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
 /** What the module's output means: it learned to put out what these make of it. */
 const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
   guidance: (config) => config.guidance,
-  residual: (config) => config.residual,
+  residual: ({ residual = false }) => residual,
   noise: (config) => config.noise,
   'corrections.noise': (config) => config.corrections.noise,
   'corrections.grid': (config) => config.corrections.grid,

@@ -13,6 +13,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { FlowEstimator } from '../flow/estimator';
 import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
 import { noiseAlone, noiseImages } from '../losses/noise-alone';
+import { recoloured } from '../losses/recoloured';
 import { clamp } from '../ops/clamp';
 import { resize } from '../ops/resize';
 import type { PairBatch } from '../losses/training-process';
@@ -57,6 +58,16 @@ function addedNoise(batch: PairBatch, h: tf.Tensor4D, config: MimicConfig): tf.T
 
 /** What the mimicked LR is compared with: the real LR in the HR's geometry, a constant. */
 export function degradationTarget(
+  batch: PairBatch,
+  h: tf.Tensor4D,
+  estimator: FlowEstimator | undefined,
+  config: MimicConfig,
+): AlignedTarget {
+  const aligned = alignedLr(batch, h, estimator, config);
+  return config.recolour ? recoloured(aligned, h) : aligned;
+}
+
+function alignedLr(
   batch: PairBatch,
   h: tf.Tensor4D,
   estimator: FlowEstimator | undefined,

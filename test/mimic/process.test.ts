@@ -25,7 +25,6 @@ describe('A configuration of the mimicking process', () => {
       mask: true,
       noise: true,
       guidance: true,
-      residual: false,
       detach: true,
       phase: 'joint',
       corrections: { noise: false, grid: false, warp: false, mean: false, schedule: false },
