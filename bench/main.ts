@@ -1,5 +1,5 @@
 /**
- * npm run bench -- [NAME...] [--json] [--rounds N]: the kit beside PyTorch eager (bench/peers), in one interleaved run.
+ * npm run bench -- [NAME or NAME/CASE...] [--json] [--rounds N]: the kit beside PyTorch eager (bench/peers), in one interleaved run.
  *
  * Each case has two processes, the kit's (bench/kit) and the peer's (bench/peers), which take turns: kit, peer, kit, peer.
  * The numbers are medians of all turns, so what else the machine does meanwhile meets both. With --json one object a line:
@@ -186,16 +186,22 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { json: { type: 'boolean', default: false }, rounds: { type: 'string', default: '15' } },
   });
-  const unknown = positionals.filter((name) => !(name in BENCHES));
+  const all = Object.entries(BENCHES).flatMap(([name, cases]) =>
+    Object.entries(cases).map(([kind, flops]) => ({ name, kind, flops })),
+  );
+  const wanted = ({ name, kind }: (typeof all)[number], asked: string): boolean =>
+    asked === name || asked === `${name}/${kind}`;
+  const unknown = positionals.filter((asked) => !all.some((one) => wanted(one, asked)));
   if (unknown.length > 0) {
-    throw new Error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+    throw new Error(
+      `no benchmark ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}, and NAME/CASE`,
+    );
   }
-  for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
-    for (const [kind, flops] of Object.entries(BENCHES[name])) {
-      const log = (line: string): void => void (values.json || process.stderr.write(`${line}\n`));
-      const result = await compare(name, kind, flops, Number(values.rounds), log);
-      process.stdout.write(`${values.json ? JSON.stringify(result) : show(result)}\n`);
-    }
+  for (const one of all) {
+    if (positionals.length > 0 && !positionals.some((asked) => wanted(one, asked))) continue;
+    const log = (line: string): void => void (values.json || process.stderr.write(`${line}\n`));
+    const result = await compare(one.name, one.kind, one.flops, Number(values.rounds), log);
+    process.stdout.write(`${values.json ? JSON.stringify(result) : show(result)}\n`);
   }
 }
 

@@ -44,6 +44,8 @@ export const mimicSchema = z
     guidance: z.boolean().default(true),
     /** The real LR is given the down-sampled HR's colours before the mimicked LR is compared with it (`losses/recoloured`). */
     recolour: z.boolean().optional(),
+    /** The mimicked LR is compared as softened as interpolation has made the warped LR (`losses/flow-aligned`). */
+    soften: z.boolean().optional(),
     /** The module puts out what the down-sampled HR lacks, and begins near it. Paper and official code: the whole mimicked LR. */
     residual: z.boolean().optional(),
     /** Keep the SR network's loss from training the module. */
@@ -68,6 +70,8 @@ export const mimicSchema = z
         true,
         'without flow nothing comes from outside, so there is nothing to mask: expected false',
       );
+    if (config.soften && !corrections.warp)
+      refuse('soften', true, "expects where the exact warp interpolates: expected 'corrections.warp'");
     if (config.flow === 'none' && corrections.warp)
       refuse('corrections.warp', true, 'without flow nothing is warped: expected false');
     if (!config.mask && corrections.mean)

@@ -11,7 +11,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { FlowEstimator } from '../flow/estimator';
-import { alignedDifference, alignedTarget, type AlignedTarget } from '../losses/flow-aligned';
+import { alignedDifference, alignedTarget, softened, type AlignedTarget } from '../losses/flow-aligned';
 import { noiseAlone, noiseImages } from '../losses/noise-alone';
 import { recoloured } from '../losses/recoloured';
 import { clamp } from '../ops/clamp';
@@ -88,7 +88,8 @@ function alignedLr(
 export function degradationLoss(
   mimicked: tf.Tensor4D,
   target: AlignedTarget,
-  { corrections }: MimicConfig,
+  { corrections, soften = false }: MimicConfig,
 ): tf.Scalar {
-  return alignedDifference(mimicked, target, corrections.mean ? 'valid' : 'all');
+  const compared = soften ? softened(mimicked, target.flow!) : mimicked;
+  return alignedDifference(compared, target, corrections.mean ? 'valid' : 'all');
 }
