@@ -58,6 +58,11 @@ export function alignmentLossCorrected(): AlignmentLossSettings {
   return { flow: flowAtHand(), corrections: { grid: true, warp: true, mean: true } };
 }
 
+/** The corrected one, with the LR's colours given to the HR. Ours, not the paper's. */
+export function alignmentLossRecoloured(): AlignmentLossSettings {
+  return { ...alignmentLossCorrected(), recolour: true };
+}
+
 /**
  * @param flow as `config.flow` names it; it stays the caller's
  * @param gcm with weights, where `config.gcm` asks for one

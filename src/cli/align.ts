@@ -6,11 +6,12 @@ import { readImage, writeImage } from '../image/file';
 import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
 import { alignmentPictures, LR_CAPTIONS } from '../mimic/alignment-overview';
-import { mimicConfig, mimicCorrected, type MimicConfig } from '../mimic/config';
+import { mimicConfig, type MimicConfig } from '../mimic/config';
 import { measureAlignment, type LrMeasures } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
 import { InputError, unknownName } from '../util/errors';
-import { count, ENGINE_FLAG, MODES, number } from './arguments';
+import { MODE_NAMES, processInMode } from '../train/config';
+import { count, ENGINE_FLAG, number } from './arguments';
 import { note, print, printJson, table } from './output';
 
 interface Flags {
@@ -35,7 +36,10 @@ export function alignCommand(): Command {
     .argument('<hr>', 'HR picture, 4 times its size')
     .option('--run <folder>', 'run folder of mimicsr train --process mimic')
     .option('--module <file>', "the module's weights: .safetensors, .pth or .pt")
-    .option('--mode <name>', 'how weights that do not say were trained: released (default) or corrected')
+    .option(
+      '--mode <name>',
+      `how weights that do not say were trained: ${MODE_NAMES.join(', ')} (default: released)`,
+    )
     .option(
       '--flow <name>',
       `flow of the warped LR: ${FLOW_NAMES.join(', ')}, none (default: the training's)`,
@@ -88,11 +92,11 @@ function sourceOf({ run, module }: Flags): string {
 function configOf(recorded: MimicConfig | undefined, { mode, flow }: Flags, file: string): MimicConfig {
   if (mode !== undefined && recorded !== undefined)
     throw new InputError(`--mode: ${file} says itself how it was trained`);
-  if (mode !== undefined && !MODES.includes(mode)) throw unknownName('mode', mode, MODES);
   if (flow !== undefined && flow !== 'none' && !FLOW_NAMES.includes(flow as never))
     throw unknownName('flow estimator', flow, [...FLOW_NAMES, 'none']);
-  const given = mode === 'corrected' ? mimicCorrected() : { flow: flowAtHand() };
-  const config = recorded ?? mimicConfig(given);
+  const process = processInMode('mimic', mode ?? 'released');
+  const options = 'options' in process ? process.options : {};
+  const config = recorded ?? mimicConfig({ ...options, flow: flowAtHand() });
   return flow === undefined ? config : { ...config, flow: flow as MimicConfig['flow'] };
 }
 

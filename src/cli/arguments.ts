@@ -26,6 +26,3 @@ export const ENGINE_FLAG = [
   '--engine <name>',
   'tensor engine: torch, node-gpu, node, webgpu, wasm, cpu',
 ] as const;
-
-/** Of the methods whose official code has slips: to the letter, or as the paper says. */
-export const MODES = ['released', 'corrected'];

@@ -4,10 +4,16 @@ import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
-import { CORRECTED, PROCESS_NAMES, type TrainingSettings } from '../train/config';
+import {
+  MODE_NAMES,
+  MODE_PROCESSES,
+  PROCESS_NAMES,
+  processInMode,
+  type TrainingSettings,
+} from '../train/config';
 import { train } from '../train/run';
 import { InputError, unknownName } from '../util/errors';
-import { count, ENGINE_FLAG, MODES, number } from './arguments';
+import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
 interface Flags {
@@ -34,7 +40,10 @@ export function trainCommand(): Command {
     .option('--network <name>', `SR network: ${NETWORK_NAMES.join(', ')} (default: seemore)`)
     .option('--preset <name>', "size of the network (default: the paper's)")
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
-    .option('--mode <name>', `of ${Object.keys(CORRECTED).join(' and ')}: released (default) or corrected`)
+    .option(
+      '--mode <name>',
+      `of ${MODE_PROCESSES.join(' and ')}: ${MODE_NAMES.join(', ')} (default: released)`,
+    )
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
     .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
@@ -85,22 +94,14 @@ function settingsOf(flags: Flags): TrainingSettings {
 }
 
 /**
- * The flag's process with its own defaults, unless the config file has options for the same one. Mode `corrected` stands
- * for the options that `CORRECTED` gives on this machine; the run's record has them one by one.
+ * The flag's process with its own defaults, unless the config file has options for the same one. A mode stands for
+ * the options that it has on this machine; the run's record has them one by one.
  */
 function processOf(
   { process, mode }: Flags,
   base: TrainingSettings['process'] = { name: 'l1' },
 ): TrainingSettings['process'] {
-  if (mode !== undefined) {
-    if (!MODES.includes(mode)) throw unknownName('mode', mode, MODES);
-    const name = Object.keys(CORRECTED).find((known) => known === process) as
-      keyof typeof CORRECTED | undefined;
-    if (name === undefined) {
-      throw new InputError(`--mode is for --process ${Object.keys(CORRECTED).join(' or ')}`);
-    }
-    return mode === 'corrected' ? CORRECTED[name]() : { name };
-  }
+  if (mode !== undefined) return processInMode(process, mode);
   if (process === undefined || process === base.name) return base;
   if (!PROCESS_NAMES.includes(process as 'l1')) throw unknownName('training process', process, PROCESS_NAMES);
   return { name: process as 'l1' };

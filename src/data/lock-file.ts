@@ -93,7 +93,7 @@ export class LockFile {
         change(lock);
         writeFileAtomic(this.path, `${JSON.stringify(lock, undefined, 2)}\n`);
       },
-      10_000,
+      { waitMs: 10_000 },
     );
   }
 }

@@ -4,15 +4,21 @@
  */
 import type { CameraPresetName } from '../data/camera-presets';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
-import { mimicCorrected, type MimicSettings } from '../mimic/config';
-import type { Recipe, TrainingSettings } from '../train/config';
+import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
+import { MODES, type Recipe, type TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
 import { missingModel, NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import type { ScoreMetric } from './store';
-import { CORRECTIONS, correctedWithLambda, correctedWithout, SWITCH_NAMES } from './variants';
+import {
+  CORRECTIONS,
+  correctedWithLambda,
+  correctedWithout,
+  recolouredTakenBack,
+  SWITCH_NAMES,
+} from './variants';
 
 export interface GridRow {
   /** The SR network, as the table names it; empty for bicubic. */
@@ -60,7 +66,8 @@ export interface GridOptions {
 }
 
 const BASELINES = ['alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt'] as const;
-const OURS = ['mimic', 'mimic-corrected'] as const;
+/** The paper's method, and what goes beyond the paper. */
+const OURS = ['mimic', 'mimic-corrected', 'mimic-recoloured', 'alignment-loss-recoloured'] as const;
 
 const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly MethodName[]>> = {
   table1: ['l1', ...BASELINES, ...OURS],
@@ -151,12 +158,22 @@ function importance(profile: Profile, options: GridOptions): Grid {
         'srraw-like',
         true,
       ),
+      row(
+        'Ours recoloured, both misaligned',
+        { name: 'mimic', options: mimicRecoloured() },
+        'srraw-like',
+        true,
+      ),
+      row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
 }
 
-/** Every slip of the official code corrected by itself, and every part of the corrected method left out. */
+/**
+ * Every slip of the official code corrected by itself, every part of the corrected method left out, and every step beyond it
+ * taken back.
+ */
 function ablations(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
   const released = mimicReleased(profile.methods);
@@ -172,10 +189,14 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       row('L1', { name: 'l1' }),
       row('L1, aligned pairs', { name: 'l1' }, 'srraw-aligned'),
       ours('Ours, released', released, true),
+      ours('Ours, corrected', mimicCorrected(), true),
+      ours('Ours, recoloured', mimicRecoloured(), true),
+      ...Object.entries(recolouredTakenBack()).map(([label, options]) =>
+        ours(`recoloured, ${label}`, options),
+      ),
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),
-      ours('Ours, corrected', mimicCorrected(), true),
       ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, correctedWithout([name]))),
     ],
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),

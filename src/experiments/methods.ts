@@ -1,10 +1,9 @@
 /** The training processes as rows of the tables: their labels and configurations. */
-import { alignmentLossCorrected } from '../baselines/alignment-loss';
 import { flowAtHand } from '../flow/estimators';
 import { colourAtHand } from '../losses/colour-terms';
 import { featuresAtHand } from '../losses/features';
-import { mimicCorrected, type MimicSettings } from '../mimic/config';
-import type { TrainingSettings } from '../train/config';
+import type { MimicSettings } from '../mimic/config';
+import { MODES, type TrainingSettings } from '../train/config';
 
 type ProcessSettings = TrainingSettings['process'];
 type PseudoGtSettings = Extract<ProcessSettings, { name: 'pseudo-gt' }>['options'];
@@ -39,7 +38,11 @@ export const METHODS = {
   },
   'alignment-loss-corrected': {
     label: 'Alignment Loss, corrected',
-    process: () => ({ name: 'alignment-loss', options: alignmentLossCorrected() }),
+    process: MODES.corrected['alignment-loss'],
+  },
+  'alignment-loss-recoloured': {
+    label: 'Alignment Loss, recoloured',
+    process: MODES.recoloured['alignment-loss'],
   },
   cx: { label: 'CXLoss', process: (options) => ({ name: 'cx', options: featuresOf(options) }) },
   cobi: { label: 'CoBi Loss', process: (options) => ({ name: 'cobi', options: featuresOf(options) }) },
@@ -58,7 +61,11 @@ export const METHODS = {
   mimic: { label: 'Ours', process: (options) => ({ name: 'mimic', options: mimicReleased(options) }) },
   'mimic-corrected': {
     label: 'Ours, corrected',
-    process: () => ({ name: 'mimic', options: mimicCorrected() }),
+    process: MODES.corrected.mimic,
+  },
+  'mimic-recoloured': {
+    label: 'Ours, recoloured',
+    process: MODES.recoloured.mimic,
   },
 } as const satisfies Record<string, Method>;
 

@@ -1,5 +1,6 @@
 /** The mimicking process taken apart: which of its parts can be switched off, and which slips can be corrected. */
-import { mimicCorrected, type MimicSettings } from '../mimic/config';
+import { colourAtHand } from '../losses/colour-terms';
+import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
 
 /** The official code's slips; see `mimic/config`. */
 export const CORRECTIONS = ['noise', 'grid', 'warp', 'mean', 'schedule'] as const;
@@ -37,4 +38,28 @@ export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
 /** The corrected process with another weight of its colour term, which without weight would never act: 0 is without it. */
 export function correctedWithLambda(lambda: number): MimicSettings {
   return { ...mimicCorrected(), lambda, ...(lambda === 0 ? SWITCHES.colour.off : {}) };
+}
+
+/** The recoloured process with each of its steps beyond the corrected one taken back, by what it is then. */
+export function recolouredTakenBack(): Readonly<Record<string, MimicSettings>> {
+  const { residual, soften, recolour, ...rest } = mimicRecoloured();
+  return {
+    'module not residual': { ...rest, soften, recolour },
+    'not softened': { ...rest, residual, recolour },
+    'colour term in place of recolouring': {
+      ...rest,
+      residual,
+      soften,
+      colour: colourAtHand(),
+      lambda: mimicCorrected().lambda,
+    },
+    'with noise': {
+      ...rest,
+      residual,
+      soften,
+      recolour,
+      noise: true,
+      corrections: mimicCorrected().corrections,
+    },
+  };
 }

@@ -132,3 +132,21 @@ export function mimicCorrected(): MimicSettings {
     corrections: { noise: true, grid: true, warp: true, mean: true, schedule: true },
   };
 }
+
+/**
+ * Beyond the paper: the module learns what the down-sampled HR lacks (`residual`) from real LR patches that have been given the
+ * HR's colours (`recolour`), compared as softly as they were warped (`soften`). So there is no colour term, and no lambda. Nor
+ * is noise added: the paper's levels are above those of photographs, and the SR network learns to smooth.
+ */
+export function mimicRecoloured(): MimicSettings {
+  return {
+    flow: flowAtHand(),
+    colour: 'none',
+    lambda: 0,
+    noise: false,
+    recolour: true,
+    soften: true,
+    residual: true,
+    corrections: { grid: true, warp: true, mean: true, schedule: true },
+  };
+}

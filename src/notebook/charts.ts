@@ -136,8 +136,9 @@ export function sweepCurve(table: Table, values: readonly number[], name: string
     ],
     {
       title: { text: table.title },
+      margin: { l: 110, r: 30, t: 50, b: 50 },
       xaxis: { title: { text: name }, type: 'category' },
-      yaxis: { title: { text: `${group}: ${title}` } },
+      yaxis: { title: { text: `${group}: ${title}`, standoff: 20 } },
     },
   );
 }

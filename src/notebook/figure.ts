@@ -25,7 +25,6 @@ const AXIS = {
   linecolor: '#888',
   zerolinecolor: '#bbb',
   ticks: 'outside',
-  automargin: true,
 };
 
 export class Figure implements FigureData, Displayable {

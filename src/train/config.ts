@@ -1,13 +1,18 @@
 /** What one training is made of, as plain data: network, process, data and recipe. Unknown keys are errors. */
 import { z } from 'zod';
-import { alignmentLossCorrected, alignmentLossSchema } from '../baselines/alignment-loss';
+import {
+  alignmentLossCorrected,
+  alignmentLossRecoloured,
+  alignmentLossSchema,
+} from '../baselines/alignment-loss';
 import { auxiliaryInputSchema } from '../baselines/auxiliary-input';
 import { cobiSchema } from '../baselines/cobi';
 import { cxSchema } from '../baselines/cx';
 import { pseudoGtSchema } from '../baselines/pseudo-gt';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
-import { mimicCorrected, mimicSchema } from '../mimic/config';
+import { mimicCorrected, mimicRecoloured, mimicSchema } from '../mimic/config';
+import { InputError, unknownName } from '../util/errors';
 import { parseWith } from '../util/schema';
 
 const count = z.int().min(1);
@@ -94,11 +99,38 @@ export const PROCESS_NAMES = [
   'mimic',
 ] as const satisfies readonly ProcessConfig['name'][];
 
-/** The processes whose official code has slips, with all of them corrected; options depend on the weights at hand. */
-export const CORRECTED = {
-  mimic: () => ({ name: 'mimic', options: mimicCorrected() }),
-  'alignment-loss': () => ({ name: 'alignment-loss', options: alignmentLossCorrected() }),
-} as const satisfies Record<string, () => TrainingSettings['process']>;
+type ProcessSettings = TrainingSettings['process'];
+
+/**
+ * How the processes whose official code has slips can be run; options depend on the weights at hand. `released`: to the letter.
+ * `corrected`: without the slips. `recoloured`: beyond the paper, corrected and with aligned colours.
+ */
+export const MODES = {
+  released: {
+    mimic: () => ({ name: 'mimic' }),
+    'alignment-loss': () => ({ name: 'alignment-loss' }),
+  },
+  corrected: {
+    mimic: () => ({ name: 'mimic', options: mimicCorrected() }),
+    'alignment-loss': () => ({ name: 'alignment-loss', options: alignmentLossCorrected() }),
+  },
+  recoloured: {
+    mimic: () => ({ name: 'mimic', options: mimicRecoloured() }),
+    'alignment-loss': () => ({ name: 'alignment-loss', options: alignmentLossRecoloured() }),
+  },
+} as const satisfies Record<string, Record<string, () => ProcessSettings>>;
+
+export type ModeName = keyof typeof MODES;
+export const MODE_NAMES = Object.keys(MODES) as ModeName[];
+export const MODE_PROCESSES = Object.keys(MODES.released) as (keyof (typeof MODES)['released'])[];
+
+/** @throws InputError for an unknown mode, and for a process that has none */
+export function processInMode(process: string | undefined, mode: string): ProcessSettings {
+  if (!MODE_NAMES.includes(mode as ModeName)) throw unknownName('mode', mode, MODE_NAMES);
+  const name = MODE_PROCESSES.find((known) => known === process);
+  if (name === undefined) throw new InputError(`--mode is for --process ${MODE_PROCESSES.join(' or ')}`);
+  return MODES[mode as ModeName][name]();
+}
 
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */
 export type Recipe = z.infer<typeof recipeSchema>;

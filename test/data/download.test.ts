@@ -431,7 +431,7 @@ describe('a download and its machine', () => {
     await get([server.url('/f')]);
     rmSync(target);
     writeFileSync(`${target}.lock`, `${process.ppid} on ${hostname()}`);
-    await expect(get([server.url('/f')])).rejects.toThrow(`another process works on this (process ${process.ppid}`);
+    await expect(get([server.url('/f')])).rejects.toThrow(`another process works here (process ${process.ppid}`);
     writeFileSync(`${target}.lock`, `999999999 on ${hostname()}`);
     await get([server.url('/f')]);
     expect(readdirSync(root)).toEqual(['set.zip']);
