@@ -5,6 +5,7 @@
  *   <root>/<key>/preparation.json   what the key stands for, and where it ran
  *   <root>/<key>/<stage>/           checkpoint and log; when it is done weights.safetensors, the running means
  *   <root>/<key>/pairs/             the process's own
+ *   <root>/<key>/lock               while it is prepared: by which process; another one that needs it waits
  *
  * Other data, other frozen weights, another seed or another recipe is another folder, so that nothing is taken up that does not fit. Runs that
  * differ in the SR network alone can share a root.
@@ -16,6 +17,7 @@ import { PairLoader } from '../data/loader';
 import type { PairSet } from '../data/pairs';
 import type { RunningEngine } from '../engine/engines';
 import type { FrozenNetwork, Preparation, Stage } from '../losses/training-process';
+import { exclusively } from '../util/exclusive';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
@@ -47,7 +49,7 @@ export interface PreparationRun {
  * @returns the pairs for the SR network, or undefined where the signal stopped it
  */
 export async function prepare(preparation: Preparation, run: PreparationRun): Promise<PairSet | undefined> {
-  const { pairs, recipe, signal, progress = silentProgress } = run;
+  const { pairs, recipe } = run;
   const decides = {
     process: run.process,
     settings: preparation.settings,
@@ -59,16 +61,41 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
   };
   const key = createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
   const folder = join(run.root, key);
+  const stated = { ...decides, pairs: pairs.description, engine: run.engine, versions: versions() };
+  const { signal, progress = silentProgress } = run;
+  const waiting = {
+    waitMs: Infinity,
+    ...(signal === undefined ? {} : { signal }),
+    onWait: (holder: string) => progress(`waiting for ${holder}, which prepares the same`, 1).stop(),
+  };
+  try {
+    return await exclusively(
+      join(folder, 'lock'),
+      () => prepareAlone(preparation, run, folder, stated),
+      waiting,
+    );
+  } catch (error) {
+    if (signal?.aborted && (error as Error).name === 'AbortError') return undefined;
+    throw error;
+  }
+}
+
+async function prepareAlone(
+  preparation: Preparation,
+  run: PreparationRun,
+  folder: string,
+  stated: object,
+): Promise<PairSet | undefined> {
+  const { signal, progress = silentProgress } = run;
   const record = join(folder, 'preparation.json');
   if (!existsSync(record)) {
-    const stated = { ...decides, pairs: pairs.description, engine: run.engine, versions: versions() };
     writeFileAtomic(record, `${JSON.stringify(stated, undefined, 2)}\n`);
   }
   for (const [i, stage] of preparation.stages.entries()) {
     const label = `train ${stage.name} (stage ${i + 1} of ${preparation.stages.length})`;
     if (!(await runStage(stage, join(folder, stage.name), label, run))) return undefined;
   }
-  return preparation.pairs(pairs, join(folder, 'pairs'), {
+  return preparation.pairs(run.pairs, join(folder, 'pairs'), {
     progress,
     ...(signal === undefined ? {} : { signal }),
   });

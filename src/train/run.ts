@@ -7,6 +7,7 @@
  *   weights.safetensors      the SR network at that state, PyTorch names
  *   helper.safetensors       the network beside it (the mimicking module), where the process has one
  *   preparation/             where the process needs trainings before (`preparation.ts`)
+ *   lock                     while it runs: by which process (`util/exclusive`)
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
@@ -15,12 +16,13 @@ import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { datasetPairs, datasetPhotos } from '../data/datasets';
 import type { PairSet } from '../data/pairs';
-import { startEngine } from '../engine/engines';
+import { startEngine, type RunningEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { frozenNetworks } from '../losses/training-process';
 import type { Module } from '../nn/module';
 import { InputError } from '../util/errors';
+import { exclusively } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { readWeights } from '../weights/load';
@@ -72,7 +74,7 @@ export interface FinishedRun {
 /**
  * Trains until the recipe's last iteration, or resumes the run in `folder`. The engine that runs is used, else the best
  * one starts.
- * @throws InputError on a bad configuration, unusable data, or a folder that holds another run
+ * @throws InputError on a bad configuration, unusable data, or a folder that holds another run or in which one is at work
  * @throws DivergedError where a loss or gradient is not finite; the folder then holds the last checkpoint
  */
 export async function train(
@@ -82,6 +84,15 @@ export async function train(
 ): Promise<FinishedRun> {
   const config = trainingConfig(settings);
   const engine = await startEngine();
+  return exclusively(runFiles(folder).lock, () => trainAlone(folder, config, engine, options));
+}
+
+async function trainAlone(
+  folder: string,
+  config: TrainingConfig,
+  engine: RunningEngine,
+  options: RunOptions,
+): Promise<FinishedRun> {
   const network = createNetwork(config.network.name, config.network.preset);
   const process = createProcess(config.process, config.recipe);
   const files = runFiles(folder);

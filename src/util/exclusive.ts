@@ -29,7 +29,7 @@ const ASK_AGAIN_MS = 20;
 export interface LockOptions {
   /** How long to wait for another holder. Default: not at all. */
   readonly waitMs?: number;
-  /** Ends the waiting. */
+  /** Ends the waiting, with its `AbortError`. */
   readonly signal?: AbortSignal;
   /** Called once, before the waiting, with the holder in words. */
   readonly onWait?: (holder: string) => void;
@@ -47,14 +47,14 @@ export async function exclusively<T>(
   mkdirSync(dirname(path), { recursive: true });
   const began = performance.now();
   let told = false;
-  for (; !acquire(path); await sleep(ASK_AGAIN_MS)) {
+  for (; !acquire(path); await sleep(ASK_AGAIN_MS, undefined, signal === undefined ? {} : { signal })) {
     const holder = holderOf(path);
     if (holder === undefined) continue; // released meanwhile
     if (holder.dead) {
       takeAway(path, holder.text);
       continue;
     }
-    if (performance.now() - began >= waitMs || signal?.aborted) {
+    if (performance.now() - began >= waitMs) {
       throw new InputError(
         `another process works here (${holder.words}): wait for it or, where there is none, delete ${path}`,
       );

@@ -1,7 +1,7 @@
 /** A run's folder: which file holds what (`train/run` writes them). */
 import { join } from 'node:path';
 
-export type RunFile = 'config' | 'log' | 'checkpoint' | 'weights' | 'helper' | 'preparation';
+export type RunFile = 'config' | 'log' | 'checkpoint' | 'weights' | 'helper' | 'preparation' | 'lock';
 
 /** The paths of a run's files. */
 export function runFiles(folder: string): Record<RunFile, string> {
@@ -12,5 +12,6 @@ export function runFiles(folder: string): Record<RunFile, string> {
     weights: join(folder, 'weights.safetensors'),
     helper: join(folder, 'helper.safetensors'),
     preparation: join(folder, 'preparation'),
+    lock: join(folder, 'lock'),
   };
 }
