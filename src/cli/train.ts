@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
@@ -30,7 +30,16 @@ interface Flags {
   readonly [recipe: string]: unknown;
 }
 
-const RECIPE_FLAGS = ['patch', 'batch', 'iterations', 'rate', 'seed', 'checkpointEvery', 'logEvery'] as const;
+const RECIPE_FLAGS = [
+  'patch',
+  'batch',
+  'iterations',
+  'rate',
+  'seed',
+  'onNan',
+  'checkpointEvery',
+  'logEvery',
+] as const;
 
 /** `mimicsr train`: one training, into a run folder; the same command again resumes it. */
 export function trainCommand(): Command {
@@ -52,6 +61,11 @@ export function trainCommand(): Command {
     .option('--patch <n>', 'LR patch side, pixels', count('--patch'))
     .option('--rate <x>', 'learning rate at the start', number('--rate'))
     .option('--seed <n>', 'seed of weights, order and crops', number('--seed'))
+    .addOption(
+      new Option('--on-nan <what>', 'where a loss or gradient is not finite: stop (default) or skip').choices(
+        ['stop', 'skip'],
+      ),
+    )
     .option('--checkpoint-every <n>', 'iterations between checkpoints', count('--checkpoint-every'))
     .option('--log-every <n>', 'iterations between lines of the log', count('--log-every'))
     .option('--out <folder>', 'run folder (default: runs/NETWORK-PROCESS-SEED)')

@@ -72,6 +72,14 @@ export class PairLoader {
     return batch;
   }
 
+  /** The names of the pairs that the batch of an iteration is cut from, which are read for it. */
+  async names(step: number): Promise<string[]> {
+    const { batch } = this.options;
+    const first = (step - 1) * batch;
+    const indices = Array.from({ length: batch }, (_, k) => this.order.indexOf(first + k));
+    return Promise.all(indices.map(async (index) => (await this.pairs.load(index)).name));
+  }
+
   /** Ends the loader's threads. */
   async close(): Promise<void> {
     await this.threads?.close();

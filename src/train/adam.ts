@@ -11,7 +11,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { StateDict } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
 import { hasFused, runFused } from '../ops/fused';
-import { DivergedError } from './diverged';
 import { joinState, splitState } from './flat-state';
 
 export interface AdamOptions {
@@ -43,16 +42,19 @@ export class Adam {
   /**
    * One update of every parameter.
    * @param gradients in the order of the parameters
-   * @returns the gradient's global norm before clipping
-   * @throws DivergedError if it is not finite; then nothing has changed
+   * @returns the gradient's global norm before clipping; where it is not finite, the update was left out as by `skip`
    */
   async step(gradients: readonly tf.Tensor[], rate: number): Promise<number> {
     const norm = hasFused('AdamStep')
       ? await this.fusedStep(gradients, rate)
       : await this.composedStep(gradients, rate);
-    if (!Number.isFinite(norm)) throw new DivergedError(`the gradient's norm is ${norm}`);
     this.steps++;
     return norm;
+  }
+
+  /** Counts an update that changes nothing: a checkpoint's step is that of its optimisers. */
+  skip(): void {
+    this.steps++;
   }
 
   private async composedStep(gradients: readonly tf.Tensor[], rate: number): Promise<number> {

@@ -33,6 +33,8 @@ const recipeSchema = z.strictObject({
   /** Largest global gradient norm (official code: 0.01); null for no clipping. */
   clip: z.number().positive().nullable().default(0.01),
   seed: z.int().default(42),
+  /** Where a loss or gradient is not finite: `stop` (default), or `skip` the update, at most ten in a row. */
+  onNan: z.enum(['stop', 'skip']).optional(),
   /** Iterations between checkpoints (official code: 10,000). */
   checkpointEvery: count.default(10_000),
   /** Iterations between lines of the log. */

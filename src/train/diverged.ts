@@ -1,4 +1,4 @@
-/** A loss or gradient that is not a finite number: the update was not made, the weights are those before it. */
+/** A loss or gradient that is not a finite number. A network whose own gradient it is keeps the weights from before. */
 export class DivergedError extends Error {
   override readonly name = 'DivergedError';
 }

@@ -58,7 +58,7 @@ export async function trainingLoop(
     while (step < iterations && !signal?.aborted) {
       const report = await trainer.step(step + 1);
       step++;
-      if (step % options.logEvery === 0 || step === iterations)
+      if (report.skipped !== undefined || step % options.logEvery === 0 || step === iterations)
         log.add(report, (Date.now() - started) / 1000);
       progress.update(step, lossText(report));
       await options.onStep?.(report);
@@ -71,7 +71,8 @@ export async function trainingLoop(
   return { step, secondsPerStep: step > first ? (Date.now() - started) / 1000 / (step - first) : 0 };
 }
 
-function lossText({ loss, terms }: StepReport): string {
+function lossText({ loss, terms, skipped }: StepReport): string {
+  if (skipped !== undefined) return `skipped ${skipped}`;
   const names = Object.keys(terms);
   const each = names.length > 1 ? ` (${names.map((n) => `${n} ${terms[n].toFixed(4)}`).join(', ')})` : '';
   return `loss ${loss.toFixed(4)}${each}`;

@@ -29,6 +29,8 @@ export interface StepReport {
   readonly rate: number;
   /** Global gradient norm of each trained network before clipping. */
   readonly gradientNorms: Readonly<Record<string, number>>;
+  /** Why nothing was learned from this batch, where that was so. */
+  readonly skipped?: string;
 }
 
 /** A network in training. */
@@ -57,16 +59,26 @@ export interface BatchShape {
   readonly scale: number;
 }
 
+type Batches = Pick<PairLoader, 'batch'> & Partial<Pick<PairLoader, 'names'>>;
+
+/** Updates in a row that may be skipped: a training that has diverged for good is not gone on with. */
+const MOST_SKIPPED = 10;
+
 export class Trainer {
   private readonly trained: Trained[];
+  private skipped = 0;
 
-  /** @param seed of what the networks draw in training */
+  /**
+   * @param seed of what the networks draw in training
+   * @param onNan what to do where a loss or gradient is not finite
+   */
   constructor(
     trainees: readonly Trainee[],
     private readonly losses: (batch: PairBatch, step: number) => LossTerms,
-    private readonly loader: Pick<PairLoader, 'batch'>,
+    private readonly loader: Batches,
     private readonly shape: BatchShape,
     private readonly seed: number,
+    private readonly onNan: NonNullable<Recipe['onNan']> = 'stop',
   ) {
     this.trained = trainees.map((trainee) => {
       const { module, adam, averaging } = trainee;
@@ -87,7 +99,8 @@ export class Trainer {
 
   /**
    * Iteration `step` (1-based).
-   * @throws DivergedError naming the term or network whose value is not finite; nothing is updated then
+   * @throws DivergedError where a loss or gradient is not finite, naming the term or network, the seed and the batch's pairs.
+   *   No network is updated whose gradient, or a loss, is not finite.
    */
   async step(step: number): Promise<StepReport> {
     const { patch, batch: size, scale } = this.shape;
@@ -111,19 +124,31 @@ export class Trainer {
       const loss = (await value.data())[0];
       const read: Record<string, number> = {};
       for (const [name, term] of Object.entries(terms)) read[name] = (await term.data())[0];
-      const bad = Object.entries(read).find(([, v]) => !Number.isFinite(v))?.[0];
-      if (bad !== undefined || !Number.isFinite(loss)) {
-        throw new DivergedError(
-          `iteration ${step}: loss term '${bad ?? 'sum'}' is ${bad ? read[bad] : loss}`,
-        );
-      }
       const norms: Record<string, number> = {};
+      const report = { step, loss, terms: read, rate: this.trained[0].rate(step), gradientNorms: norms };
+      const bad = Object.entries({ ...read, sum: loss }).find(([, v]) => !Number.isFinite(v));
+      const faults = bad === undefined ? [] : [`loss term '${bad[0]}' is ${bad[1]}`];
       for (const trained of this.trained) {
         const gradients = trained.parameters.map(([, p]) => grads[p.variable.name]);
-        norms[trained.name] = await trained.optimiser.step(gradients, trained.rate(step));
+        if (bad !== undefined) trained.optimiser.skip();
+        else {
+          norms[trained.name] = await trained.optimiser.step(gradients, trained.rate(step));
+          if (!Number.isFinite(norms[trained.name]))
+            faults.push(`the gradient's norm of '${trained.name}' is ${norms[trained.name]}`);
+        }
         trained.average?.update(step);
       }
-      return { step, loss, terms: read, rate: this.trained[0].rate(step), gradientNorms: norms };
+      if (faults.length === 0) {
+        this.skipped = 0;
+        return report;
+      }
+      const pairs = await this.loader.names?.(step);
+      const where = `seed ${this.seed}${pairs === undefined ? '' : `, pairs ${pairs.join(', ')}`}`;
+      const skipped = `iteration ${step}: ${faults.join(', ')} (${where})`;
+      if (this.onNan === 'stop') throw new DivergedError(skipped);
+      if (++this.skipped > MOST_SKIPPED)
+        throw new DivergedError(`${skipped}, after ${MOST_SKIPPED} skipped updates in a row`);
+      return { ...report, skipped };
     } finally {
       tf.dispose([batch, value, grads, terms]);
     }
@@ -142,10 +167,10 @@ export class Trainer {
 export function processTrainer(
   network: SrNetwork,
   process: TrainingProcess,
-  loader: Pick<PairLoader, 'batch'>,
+  loader: Batches,
   recipe: Recipe,
 ): Trainer {
-  const { betas, epsilon, clip, iterations, rate, minimumRate, patch, batch, seed } = recipe;
+  const { betas, epsilon, clip, iterations, rate, minimumRate, patch, batch, seed, onNan } = recipe;
   const adam = { betas, epsilon, clip: clip ?? Infinity };
   const cosine = (step: number): number => cosineRate(step, iterations, rate, minimumRate);
   const trainees: Trainee[] = [];
@@ -160,16 +185,11 @@ export function processTrainer(
     });
   }
   const losses = (patches: PairBatch, step: number): LossTerms => process.losses(network, patches, step);
-  return new Trainer(trainees, losses, loader, { patch, batch, scale: network.scale }, seed);
+  return new Trainer(trainees, losses, loader, { patch, batch, scale: network.scale }, seed, onNan);
 }
 
 /** A stage's module alone, with the running mean of its weights; Adam with PyTorch's epsilon and without a clip. */
-export function stageTrainer(
-  stage: Stage,
-  loader: Pick<PairLoader, 'batch'>,
-  scale: number,
-  seed: number,
-): Trainer {
+export function stageTrainer(stage: Stage, loader: Batches, scale: number, seed: number): Trainer {
   const { rate, halvings, betas, averaging, patch, batch } = stage.recipe;
   const trainee: Trainee = {
     name: stage.name,

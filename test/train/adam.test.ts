@@ -2,7 +2,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Module } from '../../src/nn/module';
 import { Adam } from '../../src/train/adam';
-import { DivergedError } from '../../src/train/diverged';
 import { cosineRate } from '../../src/train/schedule';
 import { readSafetensors } from '../../src/weights/safetensors';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
@@ -81,11 +80,11 @@ describe(`Adam on ${TEST_ENGINE}`, () => {
     for (const x of [adam, resumed, net, other]) x.dispose();
   });
 
-  it('refuses a gradient that is not finite and changes nothing', async () => {
+  it('leaves out the update of a gradient that is not finite', async () => {
     const net = new Two().loadStateDict(weights(new Float32Array(12).fill(0.5)));
     const adam = new Adam(net.trainable(), OPTIONS);
     const gradients = [tf.tensor1d([1, NaN, 1, 1]), tf.zeros([2, 4])];
-    await expect(adam.step(gradients, 1e-3)).rejects.toThrow(DivergedError);
+    expect(await adam.step(gradients, 1e-3)).toBeNaN();
     expect(await flat(net)).toEqual(new Array(12).fill(0.5));
     expect([...(await adam.state()).get('m/a')!.data]).toEqual([0, 0, 0, 0]);
     tf.dispose(gradients);

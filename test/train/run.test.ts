@@ -166,6 +166,40 @@ describe(`training on ${TEST_ENGINE}`, () => {
     net.dispose();
   });
 
+  it('skips an update that is not finite where it may, counts it, and gives up after ten in a row', async () => {
+    const net = new SeeMoRe().initialise(1);
+    const before = await net.stateDict();
+    const bad = (step: number): boolean => step < 3 || step > 4;
+    const trainer = processTrainer(
+      net,
+      {
+        ...l1Process(),
+        losses: (sr, batch, step) => {
+          const { l1 } = l1Process().losses(sr, batch, step);
+          const value = bad(step) ? tf.mul<tf.Scalar>(l1.value, NaN) : l1.value;
+          return { l1: { value, weight: 1 } };
+        },
+      },
+      loader(),
+      { ...l1, onNan: 'skip' },
+    );
+    await leavesNoTensors(async () => {
+      const { skipped } = await trainer.step(1);
+      expect(skipped).toMatch(
+        /^iteration 1: loss term 'l1' is NaN \(seed 42, pairs scene-\d, scene-\d, scene-\d, scene-\d\)$/,
+      );
+      await trainer.step(2);
+      expect(await net.stateDict()).toEqual(before);
+      expect((await trainer.step(3)).skipped).toBeUndefined();
+      expect(await net.stateDict()).not.toEqual(before);
+      await trainer.step(4);
+      for (let step = 5; step < 15; step++) expect((await trainer.step(step)).skipped).toBeDefined();
+      await expect(trainer.step(15)).rejects.toThrow('after 10 skipped updates in a row');
+    });
+    trainer.dispose();
+    net.dispose();
+  });
+
   it('scores bicubic and a network on a set, one row a picture and their mean', async () => {
     const net = new SeeMoRe().initialise(1);
     const pairs = cameraPairs(scenePhotos(2, 5), 'aligned', 5);
