@@ -9,6 +9,7 @@ import { createNetwork } from '../networks/networks';
 import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
 import { train, type RunOptions } from '../train/run';
 import { InputError } from '../util/errors';
+import { exclusively } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
@@ -114,6 +115,7 @@ export async function completeRun(
     {
       ...options,
       preparations: join(folders.runs, 'preparations'),
+      waitMs: Infinity, // another grid may be at it
     },
   );
   try {
@@ -197,8 +199,11 @@ export async function runGrid(
   const failed: string[] = [];
   let results: readonly ResultRow[] = [];
   const collect = async (): Promise<void> => {
-    results = knownResults(plan, folders);
-    writeResults(folders.results, results);
+    const merge = (): void => {
+      results = knownResults(plan, folders);
+      writeResults(folders.results, results);
+    };
+    await exclusively(`${folders.results}.lock`, merge, { waitMs: 60_000 });
     await options.onResults?.(results);
   };
   await collect();

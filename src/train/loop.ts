@@ -46,9 +46,10 @@ export async function trainingLoop(
   let step = existsSync(files.checkpoint) ? loadCheckpoint(files.checkpoint, trainer) : 0;
   const log = new Log(files.log, step);
   const save = async (): Promise<void> => {
+    // The log first: lines behind the checkpoint are dropped, lines before it must be there.
+    log.flush();
     await saveCheckpoint(files.checkpoint, trainer, step);
     await options.onSave?.(step);
-    log.flush();
   };
   const started = Date.now();
   const first = step;
@@ -79,8 +80,8 @@ function lossText({ loss, terms, skipped }: StepReport): string {
 }
 
 /**
- * The log, rewritten as a whole with each checkpoint so that it never runs ahead of the state: after a kill the lines
- * behind the checkpoint are those of iterations that will be done again.
+ * The log, rewritten as a whole before each checkpoint: after a kill the lines behind the checkpoint are those of iterations
+ * that will be done again, and are left out.
  */
 class Log {
   private readonly lines: string[];

@@ -65,7 +65,7 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
   const { signal, progress = silentProgress } = run;
   const waiting = {
     waitMs: Infinity,
-    ...(signal === undefined ? {} : { signal }),
+    signal,
     onWait: (holder: string) => progress(`waiting for ${holder}, which prepares the same`, 1).stop(),
   };
   try {

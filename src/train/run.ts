@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly preparations?: string;
   /** Called after every iteration of the SR network (live curves). */
   readonly onStep?: (report: StepReport, training: Training) => void | Promise<void>;
+  /** How long to wait for another process that is at work in the folder. Default: not at all. */
+  readonly waitMs?: number;
   /** Threads that make batches ahead; the batches are the same for any number. Default: `loaderThreads()`. */
   readonly workers?: number;
 }
@@ -84,7 +86,11 @@ export async function train(
 ): Promise<FinishedRun> {
   const config = trainingConfig(settings);
   const engine = await startEngine();
-  return exclusively(runFiles(folder).lock, () => trainAlone(folder, config, engine, options));
+  return exclusively(runFiles(folder).lock, () => trainAlone(folder, config, engine, options), {
+    waitMs: options.waitMs ?? 0,
+    signal: options.signal,
+    onWait: (holder) => options.progress?.(`waiting for ${holder} in ${folder}`, 1).stop(),
+  });
 }
 
 async function trainAlone(

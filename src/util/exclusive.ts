@@ -30,7 +30,7 @@ export interface LockOptions {
   /** How long to wait for another holder. Default: not at all. */
   readonly waitMs?: number;
   /** Ends the waiting, with its `AbortError`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called once, before the waiting, with the holder in words. */
   readonly onWait?: (holder: string) => void;
 }
