@@ -9,7 +9,7 @@ import { alignmentPictures, LR_CAPTIONS } from '../mimic/alignment-overview';
 import { mimicConfig, type MimicConfig } from '../mimic/config';
 import { measureAlignment, type LrMeasures } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { MODE_NAMES, processInMode } from '../train/config';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { note, print, printJson, table } from './output';
@@ -92,12 +92,12 @@ function sourceOf({ run, module }: Flags): string {
 function configOf(recorded: MimicConfig | undefined, { mode, flow }: Flags, file: string): MimicConfig {
   if (mode !== undefined && recorded !== undefined)
     throw new InputError(`--mode: ${file} says itself how it was trained`);
-  if (flow !== undefined && flow !== 'none' && !FLOW_NAMES.includes(flow as never))
-    throw unknownName('flow estimator', flow, [...FLOW_NAMES, 'none']);
+  const chosen =
+    flow === undefined ? undefined : knownName('flow estimator', flow, [...FLOW_NAMES, 'none'] as const);
   const process = processInMode('mimic', mode ?? 'released');
   const options = 'options' in process ? process.options : {};
   const config = recorded ?? mimicConfig({ ...options, flow: flowAtHand() });
-  return flow === undefined ? config : { ...config, flow: flow as MimicConfig['flow'] };
+  return chosen === undefined ? config : { ...config, flow: chosen };
 }
 
 function report(measures: readonly LrMeasures[], flow: string): void {

@@ -6,7 +6,7 @@ import { requireFit } from '../networks/fit';
 import { convertMetricModel } from '../metrics/metrics';
 import { createNetwork, NETWORK_NAMES, NETWORKS, type NetworkName } from '../networks/networks';
 import { readRunConfig, runFiles } from '../train/run';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { renameRrdb, type RrdbNaming } from '../weights/key-maps';
 import { parseStored, parseWeights } from '../weights/load';
 import { writeOnnx } from '../weights/onnx/export';
@@ -104,7 +104,7 @@ function checkFlags(
     if (!statSync(output).isFile()) throw new InputError(`${output} is a folder: expected a file to write`);
     if (!flags.force) throw new InputError(`${output} exists: --force replaces it`);
   }
-  if (keys !== undefined && !NAMINGS.includes(keys as never)) throw unknownName('--keys', keys, NAMINGS);
+  if (keys !== undefined) knownName('--keys', keys, NAMINGS);
   if (under !== undefined && format !== 'pytorch')
     throw new InputError(`--under is for .pth files, not ${output}`);
   if (preset !== undefined && flags.network === undefined)

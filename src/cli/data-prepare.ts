@@ -5,7 +5,7 @@ import { prepareSrRaw } from '../data/prepare-sr-raw';
 import { summaries, type Prepared } from '../data/prepared';
 import { MOTIONS, type Motion } from '../data/registration';
 import { dataRoot, folderOf } from '../data/roots';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName, unknownName } from '../util/errors';
 import { interruptible, note, print, progress, table } from './output';
 
 interface Flags {
@@ -52,8 +52,7 @@ export function prepareCommand(): Command {
 }
 
 function motionOf(name: string = 'affine'): Motion {
-  if (!MOTIONS.includes(name as Motion)) throw unknownName('motion', name, MOTIONS);
-  return name as Motion;
+  return knownName('motion', name, MOTIONS);
 }
 
 function report(prepared: Prepared): void {

@@ -12,7 +12,7 @@ import {
   type TrainingSettings,
 } from '../train/config';
 import { train } from '../train/run';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
@@ -117,8 +117,7 @@ function processOf(
 ): TrainingSettings['process'] {
   if (mode !== undefined) return processInMode(process, mode);
   if (process === undefined || process === base.name) return base;
-  if (!PROCESS_NAMES.includes(process as 'l1')) throw unknownName('training process', process, PROCESS_NAMES);
-  return { name: process as 'l1' };
+  return { name: knownName('training process', process, PROCESS_NAMES) as 'l1' };
 }
 
 function dataOf({ pairs, photos, camera }: Flags): TrainingSettings['data'] | undefined {

@@ -6,7 +6,7 @@ import type { CameraPresetName } from '../data/camera-presets';
 import { hasDataset } from '../data/datasets';
 import type { NetworkName } from '../networks/networks';
 import type { Recipe, TrainingSettings } from '../train/config';
-import { unknownName } from '../util/errors';
+import { knownName } from '../util/errors';
 import type { Benchmark } from './benchmarks';
 import type { MethodOptions } from './methods';
 
@@ -130,8 +130,8 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
 
 /** @throws InputError for an unknown name */
 export function profile(name: string): Profile {
-  if (!PROFILE_NAMES.includes(name as ProfileName)) throw unknownName('profile', name, PROFILE_NAMES);
-  return { name: name as ProfileName, ...PROFILES[name as ProfileName]() };
+  const known = knownName('profile', name, PROFILE_NAMES);
+  return { name: known, ...PROFILES[known]() };
 }
 
 function photographs(): string | undefined {

@@ -1,7 +1,7 @@
 /** The flow estimators by name. */
 import { existsSync } from 'node:fs';
 import { findWeights } from '../data/roots';
-import { unknownName } from '../util/errors';
+import { knownName } from '../util/errors';
 import type { FlowEstimator } from './estimator';
 import { PwcNet } from './pwcnet';
 import { RaftSmall } from './raft-small';
@@ -34,8 +34,7 @@ export const FLOW_NAMES = Object.keys(LOADERS) as FlowName[];
  * @throws InputError for an unknown name, and for weights that are missing (saying what brings them) or do not fit
  */
 export function loadFlowEstimator(name: string, path?: string): LoadedEstimator {
-  if (!FLOW_NAMES.includes(name as FlowName)) throw unknownName('flow estimator', name, FLOW_NAMES);
-  return LOADERS[name as FlowName](path);
+  return LOADERS[knownName('flow estimator', name, FLOW_NAMES)](path);
 }
 
 /**

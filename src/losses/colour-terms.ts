@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { findWeights } from '../data/roots';
 import { CdNet } from '../networks/cdnet';
-import { unknownName } from '../util/errors';
+import { knownName } from '../util/errors';
 import { cielabTerm, type ColourTerm } from './colour-difference';
 
 const CDNET_FILES = ['CD-00014.pt', 'cdnet-00014.safetensors'];
@@ -26,8 +26,7 @@ export const COLOUR_NAMES = Object.keys(LOADERS) as ColourName[];
  * @throws InputError for an unknown name, and for weights that are missing (saying what brings them) or do not fit
  */
 export function loadColourTerm(name: string, path?: string): LoadedTerm {
-  if (!COLOUR_NAMES.includes(name as ColourName)) throw unknownName('colour term', name, COLOUR_NAMES);
-  return LOADERS[name as ColourName](path);
+  return LOADERS[knownName('colour term', name, COLOUR_NAMES)](path);
 }
 
 /**

@@ -9,7 +9,7 @@ import workerpool from 'workerpool';
 import { threadCount } from '../util/threads';
 import { listImages } from '../image/file';
 import type { Image } from '../image/image';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { PACKAGE_ROOT } from '../util/versions';
 import type { Program } from './grey-plane';
@@ -94,12 +94,10 @@ function record<M extends string, V>(keys: readonly M[], value: (key: M, i: numb
 function settingsOf(metrics: readonly string[], options: ScoreOptions): MetricSettings {
   if (metrics.length === 0)
     throw new InputError(`no metric given: expected some of ${METRIC_NAMES.join(', ')}`);
-  for (const name of metrics) {
-    if (!METRIC_NAMES.includes(name as MetricName)) throw unknownName('metric', name, METRIC_NAMES);
-  }
+  const names = metrics.map((name) => knownName('metric', name, METRIC_NAMES));
   const { protocol = PAPER_PROTOCOL, program = 'pyiqa', models = {} } = options;
   const settings = { protocol, program, models };
-  requireModels(metrics as readonly MetricName[], settings);
+  requireModels(names, settings);
   return settings;
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../experiments/variants';
 import { mimicConfig, mimicCorrected, type MimicSettings } from '../mimic/config';
 import { recipe, type Recipe } from '../train/config';
-import { unknownName } from '../util/errors';
+import { knownName, unknownName } from '../util/errors';
 import { reproduce, type ReproduceOptions } from './tables';
 
 /** What a sweep can turn: weights and parts of the mimicking process, and the recipe. */
@@ -61,9 +61,7 @@ export type Switches = Readonly<Partial<Record<SwitchName, boolean>>>;
  * @throws InputError for an unknown switch
  */
 export async function ablate(switches: Switches, options: ReproduceOptions = {}): Promise<Table> {
-  for (const name of Object.keys(switches)) {
-    if (!SWITCH_NAMES.includes(name as SwitchName)) throw unknownName('switch', name, SWITCH_NAMES);
-  }
+  for (const name of Object.keys(switches)) knownName('switch', name, SWITCH_NAMES);
   const off = SWITCH_NAMES.filter((name) => switches[name] === false);
   const without = (names: readonly SwitchName[]): Variant => ({
     label: `corrected, ${names.join(', ')} off`,

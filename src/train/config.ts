@@ -12,7 +12,7 @@ import { pseudoGtSchema } from '../baselines/pseudo-gt';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { mimicCorrected, mimicRecoloured, mimicSchema } from '../mimic/config';
-import { InputError, unknownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { parseWith } from '../util/schema';
 
 const count = z.int().min(1);
@@ -128,10 +128,10 @@ export const MODE_PROCESSES = Object.keys(MODES.released) as (keyof (typeof MODE
 
 /** @throws InputError for an unknown mode, and for a process that has none */
 export function processInMode(process: string | undefined, mode: string): ProcessSettings {
-  if (!MODE_NAMES.includes(mode as ModeName)) throw unknownName('mode', mode, MODE_NAMES);
+  const known = knownName('mode', mode, MODE_NAMES);
   const name = MODE_PROCESSES.find((known) => known === process);
   if (name === undefined) throw new InputError(`--mode is for --process ${MODE_PROCESSES.join(' or ')}`);
-  return MODES[mode as ModeName][name]();
+  return MODES[known][name]();
 }
 
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */

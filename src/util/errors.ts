@@ -21,6 +21,12 @@ export function unknownName(what: string, word: string, known: readonly string[]
   return new InputError(`unknown ${what} '${word}': expected one of ${known.join(', ')}${hint}`);
 }
 
+/** The word as one of the known names. @throws InputError as `unknownName` has it */
+export function knownName<T extends string>(what: string, word: string, known: readonly T[]): T {
+  if (!known.includes(word as T)) throw unknownName(what, word, known);
+  return word as T;
+}
+
 /** Levenshtein distance, one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
