@@ -148,14 +148,12 @@ function compared(
 function coverage(rows: readonly Plain[], paper: readonly PaperNumber[]): string[] {
   const cells = rows.flatMap((row) => row.cells);
   const filled = cells.filter((cell) => cell.ours !== undefined).length;
-  const seeds = new Set(cells.flatMap((cell) => cell.ours?.count ?? []));
+  const seeds = cells.flatMap((cell) => cell.ours?.count ?? []);
+  const [fewest, most] = [Math.min(...seeds), Math.max(...seeds)];
+  const count = fewest === most ? `${most}` : `${fewest} to ${most}`;
   return [
     `${filled} of ${cells.length} cells have a run; a cell without one is empty`,
-    ...(seeds.size > 0 && Math.max(...seeds) > 1
-      ? [
-          `mean over ${[...seeds].sort().join(' to ')} seeds, ± half the 95 % interval of the mean (Student's t)`,
-        ]
-      : []),
+    ...(most > 1 ? [`mean over ${count} seeds, ± half the 95 % interval of the mean (Student's t)`] : []),
     ...(paper.length > 0 ? ["in brackets: the paper's number, for the real sets and its own budget"] : []),
   ];
 }
