@@ -1,5 +1,6 @@
 /** The `mimicsr` command. Exit code 0: done; 2: an input that the user can mend; 1: anything else; 130/143: interrupted. */
 import { Command, CommanderError } from 'commander';
+import { DivergedError } from '../train/diverged';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
 import { alignCommand } from './align';
@@ -48,6 +49,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     else if (error instanceof InputError) {
       note(`mimicsr: ${error.message}`);
       process.exitCode = 2;
+    } else if (error instanceof DivergedError) {
+      note(
+        `mimicsr: ${error.message}\nthe run folder has the last checkpoint; --on-nan skip leaves such updates out`,
+      );
+      process.exitCode = 1;
     } else {
       note(`mimicsr: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       process.exitCode = 1;

@@ -4,8 +4,7 @@
  */
 import { createReadStream, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { InputError } from '../util/errors';
-import { systemReason } from '../util/system-errors';
+import { cannotWrite } from '../util/system-errors';
 import { writeFileAtomic } from '../util/write-file';
 import { StreamDigests, type Digests } from './checksums';
 
@@ -118,8 +117,4 @@ function readOrigin(path: string): Origin | undefined {
   } catch {
     return undefined;
   }
-}
-
-function cannotWrite(path: string, error: unknown): InputError {
-  return new InputError(`cannot write ${path}: ${systemReason(error)}`, { cause: error });
 }

@@ -4,12 +4,12 @@
  * process, or several side by side in processes of their own, which share the cores.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createNetwork } from '../networks/networks';
 import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
 import { train, type RunOptions } from '../train/run';
 import { InputError } from '../util/errors';
-import { exclusively } from '../util/exclusive';
+import { exclusively, isAbort } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
@@ -109,15 +109,17 @@ export async function completeRun(
   if (missing.length === 0) return true;
   for (const benchmark of missing) benchmarkPairs(benchmark); // whatever is not here is better known before the training
   if (run.experiment === undefined) return scoreRun(run, missing, bicubicUpscaler, folders, options);
-  const { network, step, secondsPerStep, config } = await train(
-    runFolder(folders.runs, run.experiment),
-    run.experiment.config,
-    {
-      ...options,
-      preparations: join(folders.runs, 'preparations'),
-      waitMs: Infinity, // another grid may be at it
-    },
-  );
+  const { signal } = options;
+  const trained = await train(runFolder(folders.runs, run.experiment), run.experiment.config, {
+    ...options,
+    preparations: join(folders.runs, 'preparations'),
+    waitMs: Infinity, // another grid may be at it
+  }).catch((error: unknown) => {
+    if (isAbort(error, signal)) return undefined;
+    throw error;
+  });
+  if (trained === undefined) return false;
+  const { network, step, secondsPerStep, config } = trained;
   try {
     if (step < config.recipe.iterations) return false;
     return await scoreRun(run, missing, networkUpscaler(network), folders, { ...options, secondsPerStep });
@@ -165,7 +167,8 @@ async function scoreRun(
       scoredAt,
       finished: new Date().toISOString(),
     }));
-    writeResults(path, mergeResults(readResults(path), rows));
+    const merge = (): void => writeResults(path, mergeResults(readResults(path), rows));
+    await exclusively(runFiles(dirname(path)).lock, merge, { waitMs: Infinity });
   }
   return true;
 }

@@ -6,7 +6,7 @@ import type { Metadata } from 'sharp';
 import type { Image } from './image';
 import { fromIntegers, toUint16, toUint8 } from './quantise';
 import { InputError } from '../util/errors';
-import { systemReason } from '../util/system-errors';
+import { cannotWrite, systemReason } from '../util/system-errors';
 import { writeFileAtomic } from '../util/write-file';
 
 /**
@@ -153,11 +153,10 @@ export async function writeImage(path: string, image: Image, options: EncodeOpti
   if (format === undefined) {
     throw new InputError(`cannot write ${path}: expected a name ending in ${ENDINGS}, found '${ending}'`);
   }
-  try {
-    writeFileAtomic(path, await encodeImage(image, format, options));
-  } catch (error) {
-    throw new InputError(`cannot write ${path}: ${reason(error)}`, { cause: error });
-  }
+  const file = await encodeImage(image, format, options).catch((error: unknown) => {
+    throw cannotWrite(path, error);
+  });
+  writeFileAtomic(path, file);
 }
 
 /** The file's header, once it is one that `readImage` takes. */

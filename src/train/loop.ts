@@ -51,7 +51,7 @@ export async function trainingLoop(
     await saveCheckpoint(files.checkpoint, trainer, step);
     await options.onSave?.(step);
   };
-  const started = Date.now();
+  const started = performance.now();
   const first = step;
   const progress = (options.progress ?? silentProgress)(options.label, iterations);
   progress.update(step, '');
@@ -60,7 +60,7 @@ export async function trainingLoop(
       const report = await trainer.step(step + 1);
       step++;
       if (report.skipped !== undefined || step % options.logEvery === 0 || step === iterations)
-        log.add(report, (Date.now() - started) / 1000);
+        log.add(report, (performance.now() - started) / 1000);
       progress.update(step, lossText(report));
       await options.onStep?.(report);
       if (step % options.checkpointEvery === 0) await save();
@@ -69,7 +69,7 @@ export async function trainingLoop(
     progress.stop();
   }
   await save();
-  return { step, secondsPerStep: step > first ? (Date.now() - started) / 1000 / (step - first) : 0 };
+  return { step, secondsPerStep: step > first ? (performance.now() - started) / 1000 / (step - first) : 0 };
 }
 
 function lossText({ loss, terms, skipped }: StepReport): string {

@@ -17,10 +17,10 @@ import { PairLoader } from '../data/loader';
 import type { PairSet } from '../data/pairs';
 import type { RunningEngine } from '../engine/engines';
 import type { FrozenNetwork, Preparation, Stage } from '../losses/training-process';
-import { exclusively } from '../util/exclusive';
+import { exclusively, isAbort } from '../util/exclusive';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
-import { writeFileAtomic } from '../util/write-file';
+import { removeTemporaries, writeFileAtomic } from '../util/write-file';
 import { readWeights } from '../weights/load';
 import { saveWeights } from './checkpoint';
 import type { Recipe } from './config';
@@ -75,7 +75,7 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
       waiting,
     );
   } catch (error) {
-    if (signal?.aborted && (error as Error).name === 'AbortError') return undefined;
+    if (isAbort(error, signal)) return undefined;
     throw error;
   }
 }
@@ -87,6 +87,7 @@ async function prepareAlone(
   stated: object,
 ): Promise<PairSet | undefined> {
   const { signal, progress = silentProgress } = run;
+  removeTemporaries(folder);
   const record = join(folder, 'preparation.json');
   if (!existsSync(record)) {
     writeFileAtomic(record, `${JSON.stringify(stated, undefined, 2)}\n`);

@@ -27,7 +27,7 @@ import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { readWeights } from '../weights/load';
 import { versions } from '../util/versions';
-import { writeFileAtomic } from '../util/write-file';
+import { removeTemporaries, writeFileAtomic } from '../util/write-file';
 import { saveWeights } from './checkpoint';
 import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
 import { trainingLoop } from './loop';
@@ -102,6 +102,7 @@ async function trainAlone(
   const network = createNetwork(config.network.name, config.network.preset);
   const process = createProcess(config.process, config.recipe);
   const files = runFiles(folder);
+  removeTemporaries(folder);
   try {
     network.initialise(config.recipe.seed);
     const { patch, batch, seed, iterations, checkpointEvery, logEvery } = config.recipe;
@@ -132,12 +133,20 @@ async function trainAlone(
         },
       },
     };
+    const writeRecord = (): void =>
+      writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
     if (existsSync(files.config)) refuseOtherRun(files.config, record);
     else if (existsSync(files.checkpoint)) {
       throw new InputError(
         `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
       );
-    } else writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
+    } else writeRecord();
+    if (existsSync(files.weights) && !existsSync(files.checkpoint)) {
+      throw new InputError(
+        `${folder} has the weights of a run, but its ${files.checkpoint} is gone, so that it cannot go on: ` +
+          'choose another folder, or delete this one to train from the start',
+      );
+    }
     const { progress, signal, workers = loaderThreads() } = options;
     const pairs =
       process.preparation === undefined
@@ -171,6 +180,7 @@ async function trainAlone(
         signal,
         onStep: (report) => options.onStep?.(report, training),
         onSave: async (step) => {
+          if (!existsSync(files.config)) writeRecord(); // deleted meanwhile: without it the run could not go on later
           const origin = { process: process.name, step: String(step) };
           const { name, preset = '' } = config.network;
           saveWeights(files.weights, await network.stateDict(), { network: name, preset, ...origin });

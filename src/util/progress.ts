@@ -38,11 +38,11 @@ function bar(stream: NodeJS.WriteStream, label: string, total: number): Progress
 
 function lines(out: NodeJS.WriteStream, label: string, total: number): Progress {
   const clock = new Clock(total);
-  let shown = Date.now();
+  let shown = performance.now();
   return {
     update(done, text) {
-      if (done < total && Date.now() - shown < 10_000) return;
-      shown = Date.now();
+      if (done < total && performance.now() - shown < 10_000) return;
+      shown = performance.now();
       const { rate, left } = clock.read(done);
       out.write(`${label} ${done}/${total}  ${rate}  left ${left}  ${text}\n`);
     },
@@ -57,8 +57,8 @@ export class Clock {
   constructor(private readonly total: number) {}
 
   read(done: number): { rate: string; left: string } {
-    this.start ??= { at: Date.now(), done };
-    const seconds = (Date.now() - this.start.at) / 1000;
+    this.start ??= { at: performance.now(), done };
+    const seconds = (performance.now() - this.start.at) / 1000;
     const rate = (done - this.start.done) / seconds;
     if (!(rate > 0)) return { rate: '…', left: '…' };
     return {

@@ -1,4 +1,6 @@
 /** Errors of the operating system in the user's words. */
+import { InputError } from './errors';
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
   EISDIR: 'it is a folder, not a file',
@@ -7,6 +9,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space left on the device',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'larger than a file may be here',
 };
 
 /** The reason of a known error, else the error's message on one line. */
@@ -14,4 +18,9 @@ export function systemReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const known = REASONS[(error as NodeJS.ErrnoException).code ?? ''] as string | undefined;
   return known ?? error.message.trim().replace(/\s*\n\s*/g, '; ');
+}
+
+/** The error of a file that cannot be written. */
+export function cannotWrite(path: string, error: unknown): InputError {
+  return new InputError(`cannot write ${path}: ${systemReason(error)}`, { cause: error });
 }

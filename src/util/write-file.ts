@@ -1,18 +1,35 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cannotWrite } from './system-errors';
 
 /**
  * The one way this kit writes a whole file: to a temporary name beside it, synced, then renamed. A reader sees the old
  * file or the new one, never a part; a failure (disk full, kill) leaves the old file as it was and no temporary behind
  * that anything would read. Missing parent folders are made.
+ * @throws InputError where it cannot be written: disk full, folder read-only
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): void {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const chunks = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data;
+  let fd: number;
   try {
-    const fd = openSync(temporary, 'wx');
+    mkdirSync(dirname(path), { recursive: true });
+    fd = openSync(temporary, 'wx');
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+  try {
     try {
       for (const chunk of chunks) {
         for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at);
@@ -24,9 +41,17 @@ export function writeFileAtomic(path: string, data: string | Uint8Array | readon
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw cannotWrite(path, error);
   }
   syncFolder(dirname(path));
+}
+
+/** Removes what killed writers left in a folder and below. Nothing else may write there meanwhile. */
+export function removeTemporaries(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (/\.\d+\.[0-9a-f]{8}\.tmp$/.test(name)) rmSync(join(folder, name), { force: true });
+  }
 }
 
 /** Makes the rename itself durable. Not every platform can open a folder: there the rename is all there is. */

@@ -76,9 +76,55 @@ describe('A lock', () => {
 
   it('of another machine is taken over when it was not touched for long, and not before', async () => {
     writeFileSync(path, `${deadPid()} on elsewhere, now`);
-    await expect(exclusively(path, () => 0)).rejects.toThrow('on elsewhere');
+    await expect(exclusively(path, () => 0, { watchMs: 0 })).rejects.toThrow('on elsewhere');
     old();
-    expect(await exclusively(path, () => 3)).toBe(3);
+    expect(await exclusively(path, () => 3, { watchMs: 0 })).toBe(3);
+  });
+
+  it.each([
+    ['forward, so that a touched lock seems old', 1e9],
+    ['backward, so that it seems to be of the future', 4e9],
+  ])("of another machine that lives is respected when the file system's clock jumped %s", async (_, time) => {
+    writeFileSync(path, `${deadPid()} on elsewhere, now`);
+    let touches = 0;
+    const living = setInterval(() => utimesSync(path, time, time + touches++), 10);
+    try {
+      const second = exclusively(path, () => 0, {
+        watchMs: 300,
+        waitMs: 600,
+        signal: AbortSignal.timeout(1000),
+      });
+      await expect(second).rejects.toThrow(/on elsewhere|aborted/);
+      expect(readFileSync(path, 'utf8')).toMatch('on elsewhere');
+    } finally {
+      clearInterval(living);
+    }
+  });
+
+  it('of a holder that was killed before it wrote its name is taken over', async () => {
+    writeFileSync(path, '');
+    expect(await exclusively(path, () => 4)).toBe(4);
+  });
+
+  it.skipIf(!existsSync('/proc/self/stat'))(
+    'of a process whose number another one has now is taken over; one of another container is not',
+    async () => {
+      const birth = await exclusively(path, () => readFileSync(path, 'utf8').split(', ')[2]);
+      const [ticks, place] = birth.split(' ');
+      const name = (birth: string): string => `${process.pid} on ${hostname()}, now, ${birth}`;
+      writeFileSync(path, name(`${Number(ticks) - 1} ${place}`));
+      expect(await exclusively(path, () => 5)).toBe(5);
+      for (const living of [birth, `${ticks} elsewhere`, `${Number(ticks) - 1} elsewhere`]) {
+        writeFileSync(path, name(living));
+        await expect(exclusively(path, () => 0)).rejects.toThrow(`process ${process.pid}`);
+      }
+    },
+  );
+
+  it('that was lost to another one is not removed at the end', async () => {
+    const other = `${process.ppid} on ${hostname()}, now`;
+    await exclusively(path, () => writeFileSync(path, other));
+    expect(readFileSync(path, 'utf8')).toBe(other);
   });
 
   it('of a living process on this machine is respected however old it is', async () => {
