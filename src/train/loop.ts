@@ -1,5 +1,6 @@
 /** Iterations from the last checkpoint to the last one asked for, with a log, checkpoints and progress. */
 import { existsSync, readFileSync } from 'node:fs';
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { writeFileAtomic } from '../util/write-file';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint';
@@ -64,6 +65,8 @@ export async function trainingLoop(
       progress.update(step, lossText(report));
       await options.onStep?.(report);
       if (step % options.checkpointEvery === 0) await save();
+      // Signals and the timer that touches the lock are heard here: an engine that answers at once lets nothing else through.
+      await turnOfEventLoop();
     }
   } finally {
     progress.stop();

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +17,7 @@ const start = (args: readonly string[]): Child => {
   started.push(child);
   return child;
 };
-/** A test that fails leaves no process behind. */
+/** A test that fails leaves no process behind: a grid that is told to stop stops its runs. */
 afterEach(async () => {
   for (const child of started) child.process.kill('SIGTERM');
   await Promise.all(started.map(({ end }) => end));
@@ -53,4 +53,29 @@ describe.skipIf(!BUILT || TEST_ENGINE !== 'wasm')('A signal (npm run build)', ()
     expect(existsSync(lock)).toBe(false);
     expect(existsSync(log)).toBe(true);
   });
+
+  it('ends a grid, and the processes of its runs, with checkpoints; one that waits for another ends too', async () => {
+    const [runs, out] = [join(root, 'runs'), join(root, 'out')];
+    const grid = 'reproduce table1 --profile smoke --networks seemore --processes l1 --iterations 1000000';
+    const startGrid = (jobs: number): Child =>
+      start([...grid.split(' '), '--jobs', String(jobs), '--runs', runs, '--out', out]);
+    const first = startGrid(2);
+    const lockOf = (name: string): string => runFiles(join(runs, name)).lock;
+    let id = '';
+    await until(() => {
+      id = /^(\S+) begins: .*$/m.exec(first.output().replace(/^bicubic begins.*$/m, ''))?.[1] ?? '';
+      return id !== '' && existsSync(lockOf(id));
+    }, first);
+    const second = startGrid(1);
+    await until(() => /run \d of \d: \S+l1/.test(second.output()), second);
+    const holder = parseInt(readFileSync(lockOf(id), 'utf8'), 10);
+    second.process.kill('SIGTERM');
+    expect(await second.end).toBe(143);
+    expect(existsSync(lockOf(id))).toBe(true);
+    first.process.kill('SIGINT');
+    expect(await first.end).toBe(130);
+    expect(existsSync(lockOf(id))).toBe(false);
+    expect(() => process.kill(holder, 0)).toThrow('ESRCH');
+    expect(existsSync(runFiles(join(runs, id)).checkpoint)).toBe(true);
+  }, 300_000);
 });
