@@ -13,7 +13,7 @@ import { exclusively, isAbort } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
-import { PACKAGE_ROOT, versions } from '../util/versions';
+import { MIMICSR_BIN, versions } from '../util/versions';
 import { readWeights } from '../weights/load';
 import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
 import { runFolder, runRecord, type Experiment } from './experiment';
@@ -90,6 +90,19 @@ export function openRuns(plan: readonly PlannedRun[], results: readonly ResultRo
 /** All scores that are known of some runs: the results file's and the run folders', which are newer. */
 export function knownResults(plan: readonly PlannedRun[], { runs, results }: Folders): ResultRow[] {
   return mergeResults(readResults(results), ...plan.map(({ id }) => readResults(scoresFile(runs, id))));
+}
+
+/** Merges the scores of the run folders into the results file. @returns all of the plan and of the file */
+export async function collectResults(
+  plan: readonly PlannedRun[],
+  folders: Folders,
+): Promise<readonly ResultRow[]> {
+  const merge = (): ResultRow[] => {
+    const results = knownResults(plan, folders);
+    writeResults(folders.results, results);
+    return results;
+  };
+  return exclusively(`${folders.results}.lock`, merge, { waitMs: 60_000 });
 }
 
 function scoresFile(runs: string, id: string): string {
@@ -176,7 +189,7 @@ async function scoreRun(
 export interface GridRun extends Pick<RunOptions, 'progress' | 'signal' | 'onStep'> {
   /** Runs side by side; 1: in this process, which has an engine. */
   readonly jobs?: number;
-  /** What a process of its own is told to complete the run `id` (see `cli/reproduce`). */
+  /** What a process of its own is told to complete the run `id` (see `request.ts`). */
   readonly cellArguments?: (id: string) => readonly string[];
   readonly note?: (text: string) => void;
   /** After every run, with all results so far. */
@@ -202,11 +215,7 @@ export async function runGrid(
   const failed: string[] = [];
   let results: readonly ResultRow[] = [];
   const collect = async (): Promise<void> => {
-    const merge = (): void => {
-      results = knownResults(plan, folders);
-      writeResults(folders.results, results);
-    };
-    await exclusively(`${folders.results}.lock`, merge, { waitMs: 60_000 });
+    results = await collectResults(plan, folders);
     await options.onResults?.(results);
   };
   await collect();
@@ -229,10 +238,9 @@ export async function runGrid(
     const { cellArguments } = options;
     if (cellArguments === undefined)
       throw new InputError('runs side by side need to know how a process is started');
-    const bin = join(PACKAGE_ROOT, 'vendor', 'mimicsr', 'bin.js');
     const processes = open.map(({ id }) => ({
       name: id,
-      arguments: [bin, ...cellArguments(id)],
+      arguments: [MIMICSR_BIN, ...cellArguments(id)],
       log: join(folders.runs, id, 'console.log'),
     }));
     let ended = 0;

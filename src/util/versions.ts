@@ -6,6 +6,9 @@ import { join, resolve } from 'node:path';
 /** Folder of the checkout (or of the installed package): the one above `src/` or `dist/`. */
 export const PACKAGE_ROOT = resolve(__dirname, '..', '..');
 
+/** The `mimicsr` command, for node. */
+export const MIMICSR_BIN = join(PACKAGE_ROOT, 'vendor', 'mimicsr', 'bin.js');
+
 export interface Versions {
   readonly mimicsr: string;
   /** Commit of the checkout, with "+changes" where files differ from it; "unknown" outside a checkout. */

@@ -1,0 +1,101 @@
+/**
+ * What is asked for on a command line or in a cell, as data: a table or figure, which of its rows, and where runs and results
+ * are. It opens to a grid with its plan, and turns back into the command line of a process that completes one run of it.
+ */
+import { join } from 'node:path';
+import { NETWORK_NAMES } from '../networks/networks';
+import { unknownName } from '../util/errors';
+import { grid, GRID_NAMES, type Grid, type GridName, type GridOptions } from './grids';
+import { METHOD_NAMES, type MethodName } from './methods';
+import { profile } from './profiles';
+import { planGrid, type Folders, type PlannedRun } from './runner';
+
+/** A figure shows the runs of a grid. */
+interface FigureRequest {
+  readonly grid: GridName;
+  /** Rows, where not all of the grid. */
+  readonly methods?: readonly MethodName[];
+  readonly about: string;
+}
+
+export const FIGURES: Readonly<Record<string, FigureRequest>> = {
+  fig1: { grid: 'importance', about: 'what misaligned pairs do to a training with L1' },
+  fig2: { grid: 'importance', about: 'the same, geometry and colour apart' },
+  fig5: {
+    grid: 'table1',
+    methods: ['mimic', 'mimic-corrected'],
+    about: 'error of mimicked and warped LR, against the truth',
+  },
+  fig6: { grid: 'table2', about: 'crops of a benchmark, all rows of Table 2' },
+  fig7: { grid: 'table3', about: 'crops of pictures like RealSR' },
+  fig8: { grid: 'table3', about: 'crops of pictures like SR-RAW' },
+};
+
+/** What can be asked for. */
+export const TARGETS: readonly string[] = [...GRID_NAMES, ...Object.keys(FIGURES)];
+
+export interface GridRequest extends Omit<GridOptions, 'network'> {
+  /** "table2", "fig5": see `TARGETS`. */
+  readonly what: string;
+  /** Default: mini. */
+  readonly profile?: string;
+  /** Folder of the results. Default: results/PROFILE. */
+  readonly out?: string;
+  /** Folder of the runs. Default: runs. */
+  readonly runs?: string;
+  /** Engine of the processes that complete runs. Default: the best that starts. */
+  readonly engine?: string;
+}
+
+export interface OpenedRequest {
+  readonly request: GridRequest;
+  readonly grid: Grid;
+  readonly plan: readonly PlannedRun[];
+  readonly folders: Folders;
+}
+
+/** @throws InputError for an unknown table, figure, profile, network or process */
+export function openRequest(request: GridRequest): OpenedRequest {
+  const { what, networks, methods, seeds, iterations, lambdas, runs = 'runs' } = request;
+  known('table or figure', [what], TARGETS);
+  known('network', networks ?? [], NETWORK_NAMES);
+  known('process', methods ?? [], METHOD_NAMES);
+  const wanted = profile(request.profile ?? 'mini');
+  const figure = FIGURES[what] as FigureRequest | undefined;
+  const rows = methods ?? figure?.methods;
+  const asked = grid(figure?.grid ?? what, wanted, {
+    ...(networks ? { networks, network: networks[0] } : {}),
+    ...(rows ? { methods: rows } : {}),
+    ...(seeds ? { seeds } : {}),
+    ...(iterations === undefined ? {} : { iterations }),
+    ...(lambdas ? { lambdas } : {}),
+  });
+  const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
+  return { request, grid: asked, plan: planGrid(asked), folders };
+}
+
+function known(what: string, names: readonly string[], all: readonly string[]): void {
+  for (const name of names) if (!all.includes(name)) throw unknownName(what, name, all);
+}
+
+/** The command line (after `mimicsr`) of a process that completes one run of the request, from the same folder. */
+export function cellArguments(request: GridRequest, id: string): string[] {
+  const option = (
+    name: string,
+    value: string | number | readonly (string | number)[] | undefined,
+  ): string[] => (value === undefined ? [] : [`--${name}`, String(value)]);
+  return [
+    'reproduce',
+    request.what,
+    ...option('profile', request.profile),
+    ...option('networks', request.networks),
+    ...option('processes', request.methods),
+    ...option('seeds', request.seeds),
+    ...option('iterations', request.iterations),
+    ...option('lambdas', request.lambdas),
+    ...option('out', request.out),
+    ...option('runs', request.runs),
+    ...option('engine', request.engine),
+    ...option('cell', id),
+  ];
+}
