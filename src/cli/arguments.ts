@@ -1,12 +1,12 @@
 /** Parsers of command-line values; each says what it expected. */
 import { InputError } from '../util/errors';
 
-/** A whole number, 1 or more. */
-export function count(flag: string): (text: string) => number {
+/** A whole number, `least` or more. */
+export function count(flag: string, least = 1): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < 1)
-      throw new InputError(`${flag} ${text}: expected a whole number above 0`);
+    if (!Number.isInteger(value) || value < least)
+      throw new InputError(`${flag} ${text}: expected a whole number above ${least - 1}`);
     return value;
   };
 }

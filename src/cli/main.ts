@@ -8,6 +8,7 @@ import { convertCommand } from './convert';
 import { dataCommand } from './data';
 import { doctorCommand } from './doctor';
 import { evaluateCommand } from './evaluate';
+import { gridCommand } from './grid';
 import { note } from './output';
 import { quickstartCommand } from './quickstart';
 import { reproduceCommand } from './reproduce';
@@ -23,6 +24,7 @@ export function program(): Command {
   const commands = [
     quickstartCommand,
     reproduceCommand,
+    gridCommand,
     trainCommand,
     evaluateCommand,
     scoreCommand,

@@ -8,6 +8,7 @@ import type { NetworkName } from '../networks/networks';
 import type { Recipe, TrainingSettings } from '../train/config';
 import { knownName } from '../util/errors';
 import type { Benchmark } from './benchmarks';
+import type { TaskResources } from './launcher';
 import type { MethodOptions } from './methods';
 
 type DataSettings = TrainingSettings['data'];
@@ -38,6 +39,8 @@ export interface Profile {
   readonly recipe: Partial<Omit<Recipe, 'seed'>>;
   readonly networks: Readonly<Record<NetworkName, NetworkChoice>>;
   readonly seeds: readonly number[];
+  /** What a run gets on a cluster. */
+  readonly task: TaskResources;
   readonly methods: MethodOptions;
   readonly trainingSets: Readonly<Record<TrainingSetName, TrainingSet>>;
   /** Data of a training through any camera: ablations, importance of alignment. */
@@ -77,6 +80,7 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
     recipe: { iterations: 2, batch: 2, patch: 24, checkpointEvery: 2, logEvery: 1 },
     networks: { ...PAPER_NETWORKS, rrdbnet: LIGHT_RRDBNET },
     seeds: [1],
+    task: { gpus: 0, cpus: 2, memoryGiB: 4, minutes: 15 },
     methods: {
       weights: 'at hand',
       pseudoGt: { lengths: { dam: 0.5, alignformer: 0.5 }, patch: 24, batch: 1 },
@@ -90,6 +94,7 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
     recipe: { iterations: 600, batch: 8, patch: 32, checkpointEvery: 100, logEvery: 10 },
     networks: { ...PAPER_NETWORKS, rrdbnet: LIGHT_RRDBNET },
     seeds: [1],
+    task: { gpus: 0, cpus: 4, memoryGiB: 8, minutes: 240 },
     methods: {
       weights: 'at hand',
       pseudoGt: { lengths: { dam: 0.5, alignformer: 0.5 }, patch: 32, batch: 4 },
@@ -102,6 +107,7 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
     recipe: { iterations: 20_000, batch: 16, patch: 32, checkpointEvery: 1000, logEvery: 50 },
     networks: PAPER_NETWORKS,
     seeds: [1, 2, 3],
+    task: { gpus: 1, cpus: 8, memoryGiB: 32, minutes: 480 },
     methods: { weights: 'at hand', pseudoGt: { lengths: { dam: 0.5, alignformer: 0.5 } } },
     ...simulated(photographs(), 256),
     ...benchmarksAtHand(PAPER_BENCHMARKS, ['Set5', 'Set14', 'BSD100']),
@@ -111,6 +117,7 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
     recipe: {},
     networks: PAPER_NETWORKS,
     seeds: [42],
+    task: { gpus: 1, cpus: 8, memoryGiB: 32, minutes: 1440 },
     methods: { weights: 'paper' },
     trainingSets: {
       'SR-RAW': {
