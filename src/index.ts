@@ -31,6 +31,20 @@ export { DivergedError } from './train/diverged';
 export { bicubicUpscaler, evaluate, networkUpscaler, scores } from './train/evaluate';
 export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/evaluate';
 
+export { cancelGrid, collectGrid, gridStatus, previewGrid, submitGrid } from './experiments/submission';
+export type { CellStatus, SubmitOptions } from './experiments/submission';
+export type { GridRequest } from './experiments/request';
+export type { Table } from './experiments/table';
+export { slurm } from './experiments/slurm';
+export type {
+  JobState,
+  LaunchedTask,
+  Launcher,
+  LaunchOptions,
+  Task,
+  TaskResources,
+} from './experiments/launcher';
+
 export { FLOW_NAMES, loadFlowEstimator } from './flow/estimators';
 export type { FlowEstimator } from './flow/estimator';
 

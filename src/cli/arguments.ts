@@ -6,7 +6,7 @@ export function count(flag: string, least = 1): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < least)
-      throw new InputError(`${flag} ${text}: expected a whole number above ${least - 1}`);
+      throw new InputError(`${flag} ${text}: expected a whole number, ${least} or more`);
     return value;
   };
 }

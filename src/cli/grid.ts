@@ -117,14 +117,7 @@ function printStatus(status: readonly CellStatus[]): void {
   print(
     table(
       ['run', 'network', 'process', 'state', 'job', 'the scheduler says'],
-      status.map(({ run, state, job = '', words }) => [
-        run.id,
-        run.network,
-        run.method,
-        state,
-        job,
-        words,
-      ]),
+      status.map(({ run, state, job = '', words }) => [run.id, run.network, run.method, state, job, words]),
     ),
   );
   const finished = status.filter(({ state }) => state === 'finished').length;

@@ -9,6 +9,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { InputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
 import { parseWith } from '../util/schema';
 import { MIMICSR_BIN } from '../util/versions';
@@ -63,7 +64,12 @@ export async function submitGrid(request: GridRequest, options: SubmitOptions = 
       const tasks = tasksOf(opened, await statusOf(opened, launcher));
       if (tasks.length > 0) {
         for (const { id, job, log } of await launcher.submit(tasks, launch)) {
-          const record: JobRecord = { launcher: launcher.name, job, log, submitted: new Date().toISOString() };
+          const record: JobRecord = {
+            launcher: launcher.name,
+            job,
+            log,
+            submitted: new Date().toISOString(),
+          };
           writeFileAtomic(jobFile(opened, id), `${JSON.stringify(record, undefined, 2)}\n`);
         }
       }
@@ -131,8 +137,16 @@ function jobOf(
 ): [[string, JobRecord]] | undefined {
   const path = jobFile(opened, id);
   if (!existsSync(path)) return undefined;
-  const record = parseWith<JobRecord>(jobSchema, JSON.parse(readFileSync(path, 'utf8')), path);
+  const record = parseWith<JobRecord>(jobSchema, readJson(path), path);
   return record.launcher === launcher.name ? [[id, record]] : undefined;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new InputError(`${path} is not the record of a job: ${(error as Error).message}`);
+  }
 }
 
 /** A task for each run that is neither finished nor in the scheduler's hands. */
