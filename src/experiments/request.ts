@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { NETWORK_NAMES } from '../networks/networks';
-import { unknownName } from '../util/errors';
+import { knownName } from '../util/errors';
 import { grid, GRID_NAMES, type Grid, type GridName, type GridOptions } from './grids';
 import { METHOD_NAMES, type MethodName } from './methods';
 import { profile } from './profiles';
@@ -57,9 +57,9 @@ export interface OpenedRequest {
 /** @throws InputError for an unknown table, figure, profile, network or process */
 export function openRequest(request: GridRequest): OpenedRequest {
   const { what, networks, methods, seeds, iterations, lambdas, runs = 'runs' } = request;
-  known('table or figure', [what], TARGETS);
-  known('network', networks ?? [], NETWORK_NAMES);
-  known('process', methods ?? [], METHOD_NAMES);
+  knownName('table or figure', what, TARGETS);
+  networks?.forEach((name) => knownName('network', name, NETWORK_NAMES));
+  methods?.forEach((name) => knownName('process', name, METHOD_NAMES));
   const wanted = profile(request.profile ?? 'mini');
   const figure = FIGURES[what] as FigureRequest | undefined;
   const rows = methods ?? figure?.methods;
@@ -72,10 +72,6 @@ export function openRequest(request: GridRequest): OpenedRequest {
   });
   const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
   return { request, grid: asked, plan: planGrid(asked), folders };
-}
-
-function known(what: string, names: readonly string[], all: readonly string[]): void {
-  for (const name of names) if (!all.includes(name)) throw unknownName(what, name, all);
 }
 
 /** The command line (after `mimicsr`) of a process that completes one run of the request, from the same folder. */
