@@ -39,7 +39,8 @@ class Paper implements Launcher {
 
   submit(tasks: readonly Task[]): ReturnType<Launcher['submit']> {
     this.tasks.push([...tasks]);
-    const launched = tasks.map(({ id }) => ({ id, job: String(this.jobs.size + 1), log: `${id}.log` }));
+    const before = this.jobs.size;
+    const launched = tasks.map(({ id }, i) => ({ id, job: String(before + i + 1), log: `${id}.log` }));
     for (const { job } of launched) this.set(job, 'waiting');
     return Promise.resolve(launched);
   }
