@@ -308,6 +308,6 @@ function compare(cluster: Cluster, grid: SlurmGrid, local: string): void {
 
 main().catch((error: unknown) => {
   const { stack, stderr } = error as Error & { stderr?: string };
-  process.stderr.write(`${stack}\n${stderr ?? ''}\n`);
+  process.stderr.write(`${stack ?? String(error)}\n${stderr ?? ''}\n`);
   process.exitCode = 1;
 });

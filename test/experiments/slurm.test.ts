@@ -6,7 +6,6 @@ import { arrayOptions, arrayScript, parseStates, slurm, submittedJob } from '../
 const options: LaunchOptions = {
   name: 'mimicsr-table2',
   resources: { gpus: 1, cpus: 8, memoryGiB: 32, minutes: 480 },
-  atOnce: 4,
   schedulerOptions: ['partition=gpu', 'exclusive'],
   folder: '/home/me/kit',
   logs: '/home/me/100% runs/jobs',
@@ -27,7 +26,7 @@ function runScript(script: string, index: string): ReturnType<typeof spawnSync> 
 
 describe('The Slurm launcher', () => {
   it("asks sbatch for the task's resources, and for the scheduler's own options", () => {
-    expect(arrayOptions(tasks, options)).toEqual(
+    expect(arrayOptions(tasks, { ...options, atOnce: 4 })).toEqual(
       expect.arrayContaining([
         '--array=0-1%4',
         '--cpus-per-task=8',
@@ -41,8 +40,7 @@ describe('The Slurm launcher', () => {
         '--exclusive',
       ]),
     );
-    const { atOnce: _, ...all } = options;
-    const cpu = arrayOptions(tasks, { ...all, resources: { ...options.resources, gpus: 0 } });
+    const cpu = arrayOptions(tasks, { ...options, resources: { ...options.resources, gpus: 0 } });
     expect(cpu).toContain('--array=0-1');
     expect(cpu.filter((option) => option.startsWith('--gres'))).toEqual([]);
   });
@@ -66,9 +64,9 @@ describe('The Slurm launcher', () => {
   it('lets runs that share a preparation wait for the first of them, in an array of their own', () => {
     const text = slurm.preview([...tasks, { id: 'c', arguments: say('c'), after: 'b' }], options);
     const [first, second] = text.split('sbatch').slice(1);
-    expect(first).toContain('--array=0-1%4');
+    expect(first).toContain('--array=0-1 ');
     expect(first).not.toContain('afterany');
-    expect(second).toContain('--array=0-0%4');
+    expect(second).toContain('--array=0-0 ');
     expect(second).toContain('afterany:(b)');
   });
 
