@@ -270,11 +270,7 @@ async function scenario(cluster: Cluster, grid: SlurmGrid): Promise<void> {
   const job = JSON.parse(readFileSync(join(grid.folder, 'runs', killed.run, 'job.json'), 'utf8')) as Cell;
   const steps = grid.steps(killed.run);
   cluster.run('scontrol', 'requeue', job.job!);
-  await until(
-    'the task that is queued again',
-    () => cluster.run('squeue', '--noheader').trim() === '',
-    WAIT_MS,
-  );
+  await until('the task that is queued again', () => cluster.run('squeue', '--noheader').trim() === '');
   holds(grid.steps(killed.run) === steps, 'a finished run that is queued again trains nothing');
   grid.collect();
 }
