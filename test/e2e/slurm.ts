@@ -70,6 +70,10 @@ class Cluster {
     return spawnSync(name, args, { encoding: 'utf8', env: this.environment }).stdout;
   }
 
+  succeeds(name: string, ...args: string[]): boolean {
+    return spawnSync(name, args, { env: this.environment }).status === 0;
+  }
+
   run(name: string, ...args: string[]): string {
     return execFileSync(name, args, {
       encoding: 'utf8',
@@ -249,7 +253,8 @@ async function scenario(cluster: Cluster, grid: SlurmGrid): Promise<void> {
   );
 
   const warned = await grid.training();
-  cluster.run('scancel', '--batch', '--signal=USR1', warned.job!);
+  // A job that Slurm has just started may not be altered for a moment.
+  await until('the warning', () => cluster.succeeds('scancel', '--batch', '--signal=USR1', warned.job!));
   await until('the warned run to wait again', () => grid.cell(warned.run).state === 'waiting');
   holds(
     grid.stopped(warned.run),
