@@ -430,9 +430,9 @@ describe('a download and its machine', () => {
     const server = await serve(faulty(body, {}));
     await get([server.url('/f')]);
     rmSync(target);
-    writeFileSync(`${target}.lock`, `${process.ppid} on ${hostname()}`);
+    writeFileSync(`${target}.lock`, `${process.ppid} on ${hostname()}, now`);
     await expect(get([server.url('/f')])).rejects.toThrow(`another process works here (process ${process.ppid}`);
-    writeFileSync(`${target}.lock`, `999999999 on ${hostname()}`);
+    writeFileSync(`${target}.lock`, `999999999 on ${hostname()}, now`);
     await get([server.url('/f')]);
     expect(readdirSync(root)).toEqual(['set.zip']);
   });
