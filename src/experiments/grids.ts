@@ -341,22 +341,24 @@ function tableNotes(profile: Profile, sets: readonly TrainingSetName[], options:
     const { standIn } = profile.trainingSets[set];
     return standIn === undefined ? [] : [`${set}: not the real set, but a stand-in: ${standIn}`];
   });
-  return [
-    `profile ${profile.name}: ${profile.about}`,
-    ...standIns,
-    ...reduced(profile, options),
-    ...weights(profile),
-  ];
+  return [...budget(profile, options), ...standIns, ...reduced(profile, options), ...weights(profile)];
 }
 
 function variantNotes(profile: Profile, options: GridOptions): string[] {
   const data = profile.camera('srraw-like');
   const on = data.kind === 'camera' ? data.photos : 'drawn scenes';
   return [
-    `profile ${profile.name}: ${profile.about}`,
+    ...budget(profile, options),
     `trained on ${on} through the simulated camera srraw-like, or its variant that the row names`,
     ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
     ...weights(profile),
+  ];
+}
+
+function budget(profile: Profile, { iterations }: GridOptions): string[] {
+  return [
+    `profile ${profile.name}: ${profile.about}`,
+    ...(iterations === undefined ? [] : [`${iterations} updates a run, not the profile's`]),
   ];
 }
 
