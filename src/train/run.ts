@@ -11,7 +11,7 @@
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { datasetPairs, datasetPhotos } from '../data/datasets';
@@ -86,11 +86,17 @@ export async function train(
 ): Promise<FinishedRun> {
   const config = trainingConfig(settings);
   const engine = await startEngine();
-  return exclusively(runFiles(folder).lock, () => trainAlone(folder, config, engine, options), {
-    waitMs: options.waitMs ?? 0,
-    signal: options.signal,
-    onWait: (holder) => options.progress?.(`waiting for ${holder} in ${folder}`, 1).stop(),
-  });
+  const existed = existsSync(folder);
+  try {
+    return await exclusively(runFiles(folder).lock, () => trainAlone(folder, config, engine, options), {
+      waitMs: options.waitMs ?? 0,
+      signal: options.signal,
+      onWait: (holder) => options.progress?.(`waiting for ${holder} in ${folder}`, 1).stop(),
+    });
+  } finally {
+    // What was refused leaves no folder behind that was made for its lock alone.
+    if (!existed && existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+  }
 }
 
 async function trainAlone(

@@ -10,14 +10,12 @@
  */
 import {
   closeSync,
-  existsSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   readlinkSync,
   renameSync,
-  rmdirSync,
   rmSync,
   statSync,
   writeSync,
@@ -60,7 +58,6 @@ export async function exclusively<T>(
   let watched = { mark: '', since: began };
   let told = false;
   let pause = ASK_AGAIN_MS.first;
-  const existed = existsSync(dirname(path));
   for (; !acquire(path, name); await sleep(pause, undefined, signal === undefined ? {} : { signal })) {
     const holder = holderOf(path, watchMs);
     if (holder === undefined) continue; // released meanwhile
@@ -85,16 +82,6 @@ export async function exclusively<T>(
   } finally {
     clearInterval(touching);
     takeAway(path, name);
-    if (!existed) removeIfEmpty(dirname(path));
-  }
-}
-
-/** Work that wrote nothing leaves no folder for its lock behind. */
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Something is in it, or it is gone.
   }
 }
 
