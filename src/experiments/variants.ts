@@ -1,6 +1,6 @@
 /** The mimicking process taken apart: which of its parts can be switched off, and which slips can be corrected. */
 import { colourAtHand } from '../losses/colour-terms';
-import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
+import { mimicConfig, mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
 
 /** The official code's slips; see `mimic/config`. */
 export const CORRECTIONS = ['noise', 'grid', 'warp', 'mean', 'schedule'] as const;
@@ -42,24 +42,16 @@ export function correctedWithLambda(lambda: number): MimicSettings {
 
 /** The recoloured process with each of its steps beyond the corrected one taken back, by what it is then. */
 export function recolouredTakenBack(): Readonly<Record<string, MimicSettings>> {
-  const { residual, soften, recolour, ...rest } = mimicRecoloured();
+  const [recoloured, { lambda, corrections }] = [mimicRecoloured(), mimicConfig(mimicCorrected())];
   return {
-    'module not residual': { ...rest, soften, recolour },
-    'not softened': { ...rest, residual, recolour },
+    'module not residual': { ...recoloured, residual: undefined },
+    'not softened': { ...recoloured, soften: undefined },
     'colour term in place of recolouring': {
-      ...rest,
-      residual,
-      soften,
+      ...recoloured,
+      recolour: undefined,
       colour: colourAtHand(),
-      lambda: mimicCorrected().lambda,
+      lambda,
     },
-    'with noise': {
-      ...rest,
-      residual,
-      soften,
-      recolour,
-      noise: true,
-      corrections: mimicCorrected().corrections,
-    },
+    'with noise': { ...recoloured, noise: true, corrections },
   };
 }

@@ -20,12 +20,7 @@ const STYLE = {
   plot_bgcolor: '#fff',
   paper_bgcolor: '#fff',
 };
-const AXIS = {
-  gridcolor: '#ddd',
-  linecolor: '#888',
-  zerolinecolor: '#bbb',
-  ticks: 'outside',
-};
+const AXIS = { gridcolor: '#ddd', linecolor: '#888', zerolinecolor: '#bbb', ticks: 'outside' };
 
 export class Figure implements FigureData, Displayable {
   readonly layout: FigureData['layout'];

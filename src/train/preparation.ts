@@ -7,8 +7,8 @@
  *   <root>/<key>/pairs/             the process's own
  *   <root>/<key>/lock               while it is prepared: by which process; another one that needs it waits
  *
- * Other data, other frozen weights, another seed or another recipe is another folder, so that nothing is taken up that does not fit. Runs that
- * differ in the SR network alone can share a root.
+ * Other data, other frozen weights, another seed or another recipe is another folder, so that nothing is taken up that does
+ * not fit. Runs that differ in the SR network alone can share a root.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';

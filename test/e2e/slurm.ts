@@ -17,6 +17,7 @@ import { readResults } from '../../src/experiments/store';
 import { runFiles } from '../../src/util/run-files';
 import { MIMICSR_BIN } from '../../src/util/versions';
 import { readSafetensors } from '../../src/weights/safetensors';
+import { timeless } from '../experiments/result-row';
 
 const PROGRAMS = ['munged', 'slurmctld', 'slurmd', 'sbatch'];
 /** The longest that anything may take on a busy machine. */
@@ -295,10 +296,7 @@ function compare(cluster: Cluster, grid: SlurmGrid, local: string): void {
     const [a, b] = [grid.folder, local].map((f) => readFileSync(join(f, 'out', `table2.${ending}`), 'utf8'));
     holds(a === b, `table2.${ending} is as reproduce writes it`);
   }
-  const [a, b] = [grid.folder, local].map((f) => {
-    const rows = readResults(join(f, 'out', 'scores.csv'));
-    return rows.map((row) => ({ ...row, secondsPerStep: 0, finished: '' }));
-  });
+  const [a, b] = [grid.folder, local].map((f) => readResults(join(f, 'out', 'scores.csv')).map(timeless));
   holds(JSON.stringify(a) === JSON.stringify(b), `${a.length} scores are the same`);
   const runs = [...new Set(a.map(({ experiment }) => experiment))].filter((id) => id !== 'bicubic');
   for (const id of runs) {

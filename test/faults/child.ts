@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../../src/util/versions';
+import { MIMICSR_BIN, PACKAGE_ROOT } from '../../src/util/versions';
 
 /** Whether the kit is built. */
 export const BUILT = existsSync(join(PACKAGE_ROOT, 'dist', 'cli', 'main.js'));
@@ -19,7 +19,7 @@ export function startMimicsr(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Child {
-  const child = spawn(process.execPath, [join(PACKAGE_ROOT, 'vendor', 'mimicsr', 'bin.js'), ...args], {
+  const child = spawn(process.execPath, [MIMICSR_BIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, MIMICSR_THREADS: '1', ...environment },
   });

@@ -22,11 +22,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { METHODS, type MethodName } from '../../src/experiments/methods';
-import { readResults, type ResultRow } from '../../src/experiments/store';
-import type { TrainingSettings } from '../../src/train/config';
+import { readResults } from '../../src/experiments/store';
+import { PROCESS_NAMES, type TrainingSettings } from '../../src/train/config';
 import { Random } from '../../src/util/random';
 import { runFiles } from '../../src/util/run-files';
 import { readSafetensors } from '../../src/weights/safetensors';
+import { timeless } from '../experiments/result-row';
 import { startMimicsr } from './child';
 
 export interface KillsOptions {
@@ -42,17 +43,7 @@ export interface KillsOptions {
   readonly say?: (text: string) => void;
 }
 
-const TRAININGS: readonly MethodName[] = [
-  'l1',
-  'alignment-loss',
-  'cx',
-  'cobi',
-  'auxiliary-input',
-  'pseudo-gt',
-  'synthetic',
-  'mimic',
-  'mimic-recoloured',
-];
+const TRAININGS: readonly MethodName[] = [...PROCESS_NAMES, 'mimic-recoloured'];
 
 function settings(method: MethodName): TrainingSettings {
   return {
@@ -215,10 +206,8 @@ function stateOf(folder: string): Record<string, unknown> {
   };
 }
 
-/** Scores without what says when and how fast they were made. */
 function scoresOf(folder: string): object[] {
-  const outcome = (row: ResultRow): object => ({ ...row, secondsPerStep: 0, finished: '' });
-  return readResults(join(folder, 'scores.csv')).map(outcome);
+  return readResults(join(folder, 'scores.csv')).map(timeless);
 }
 
 function same(what: string, calm: object, killed: object): void {
