@@ -7,7 +7,7 @@
  * Needed: Jupyter's Notebook and Chromium (apt-get install jupyter-notebook chromium; MIMICSR_CHROMIUM: another browser's path).
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -72,7 +72,7 @@ class NotebookPage {
       );
   }
 
-  /** Runs a cell by its keys and waits for its end. @returns milliseconds */
+  /** Runs a cell by its keys and waits for its end, which its number shows: no two runs have the same. @returns milliseconds */
   async run(number: number): Promise<number> {
     const prompt = this.cell(number).locator('.input_prompt');
     const before = await prompt.innerText();
@@ -94,6 +94,15 @@ class NotebookPage {
     await this.page.waitForTimeout(500); // Plotly draws its last frame
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
+}
+
+/** A notebook as nobody has run it: a kept cell number could be that of the first run here. */
+function withoutOutputs(path: string): string {
+  const notebook = JSON.parse(readFileSync(path, 'utf8')) as { cells: { cell_type: string }[] };
+  const cells = notebook.cells.map((cell) =>
+    cell.cell_type === 'code' ? { ...cell, outputs: [], execution_count: null } : cell,
+  );
+  return JSON.stringify({ ...notebook, cells });
 }
 
 function expect(what: string, found: unknown, wanted: unknown): void {
@@ -131,7 +140,10 @@ async function main(): Promise<void> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'e2e-'));
   mkdirSync(SCREENSHOTS, { recursive: true });
-  cpSync(join(PACKAGE_ROOT, 'notebooks', 'lambda.ipynb'), join(folder, 'lambda.ipynb'));
+  writeFileSync(
+    join(folder, 'lambda.ipynb'),
+    withoutOutputs(join(PACKAGE_ROOT, 'notebooks', 'lambda.ipynb')),
+  );
   const jupyter = await startJupyter(folder);
   const browser = await chromium.launch({
     executablePath: process.env.MIMICSR_CHROMIUM ?? '/usr/bin/chromium',
