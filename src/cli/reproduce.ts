@@ -47,6 +47,7 @@ export function reproduceCommand(): Command {
 async function reproduce(what: string, flags: Flags): Promise<void> {
   const opened = openRequest(gridRequest(what, flags));
   const { request, grid: asked, plan, folders } = opened;
+  if (flags.cell === undefined) for (const text of asked.notes) note(text);
   if (flags.dryRun) {
     dryRun(plan, folders);
     return;
@@ -55,7 +56,6 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
     await completeCell(plan, flags.cell, folders, flags.engine);
     return;
   }
-  for (const text of asked.notes) note(text);
   if (flags.jobs === 1) {
     const engine = await startEngine(flags.engine);
     note(`engine ${engine.name}: ${engine.detail}`);
@@ -96,7 +96,7 @@ async function completeCell(
 
 function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   const results = knownResults(plan, folders);
-  const open = openRuns(plan, results);
+  const open = openRuns(plan, results, folders);
   const times = plan.map((run) => (open.includes(run) ? estimateSeconds(run, results) : 0));
   print(
     table(

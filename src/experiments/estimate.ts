@@ -5,17 +5,18 @@ import type { ResultRow } from './store';
 
 /**
  * Seconds of a training step on two cores with the torch engine, at batch 8 and 32-pixel patches, in the paper's sizes
- * (`npm run bench -- networks`); what a process takes as a multiple of L1's.
+ * (`npm run bench -- networks`), and what a process adds to it beside any network (`npm run bench -- processes`); what it
+ * trains before the SR network is counted on the updates.
  */
-const STEP: Readonly<Record<NetworkName, number>> = { rrdbnet: 3.6, swinir: 0.86, dat: 1.2, seemore: 0.2 };
+const STEP: Readonly<Record<NetworkName, number>> = { rrdbnet: 3.6, swinir: 0.86, dat: 1.2, seemore: 0.25 };
 const LIGHT_SHARE = 0.3;
-const FACTOR: Readonly<Record<string, number>> = {
-  mimic: 1.5,
-  cx: 4,
-  cobi: 4,
-  'alignment-loss': 1.3,
-  'auxiliary-input': 1.8,
-  'pseudo-gt': 4,
+const EXTRA: Readonly<Record<string, number>> = {
+  mimic: 0.13,
+  cx: 0.13,
+  cobi: 0.15,
+  'alignment-loss': 0.04,
+  'auxiliary-input': 0.07,
+  'pseudo-gt': 1,
 };
 /** Start of an engine, reading data, scoring. */
 const FIXED = 60;
@@ -36,5 +37,5 @@ export function estimateSeconds(run: PlannedRun, results: readonly ResultRow[]):
   const name = network.name as NetworkName;
   const size = network.preset === undefined || network.preset === NETWORKS[name].paper ? 1 : LIGHT_SHARE;
   const work = (recipe.batch / 8) * (recipe.patch / 32) ** 2;
-  return FIXED + recipe.iterations * STEP[name] * size * work * (FACTOR[process.name] ?? 1);
+  return FIXED + recipe.iterations * work * (STEP[name] * size + (EXTRA[process.name] ?? 0));
 }

@@ -23,7 +23,7 @@ export const FIGURES: Readonly<Record<string, FigureRequest>> = {
   fig2: { grid: 'importance', about: 'the same, geometry and colour apart' },
   fig5: {
     grid: 'table1',
-    methods: ['mimic', 'mimic-corrected'],
+    methods: ['mimic', 'mimic-corrected', 'mimic-recoloured'],
     about: 'error of mimicked and warped LR, against the truth',
   },
   fig6: { grid: 'table2', about: 'crops of a benchmark, all rows of Table 2' },
@@ -71,7 +71,7 @@ export function openRequest(request: GridRequest): OpenedRequest {
     ...(lambdas ? { lambdas } : {}),
   });
   const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
-  return { request, grid: asked, plan: planGrid(asked), folders };
+  return { request, grid: asked, plan: planGrid(asked, { weights: figure !== undefined }), folders };
 }
 
 /** The command line (after `mimicsr`) of a process that completes one run of the request, from the same folder. */

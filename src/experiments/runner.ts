@@ -30,6 +30,8 @@ export interface PlannedRun {
   readonly method: string;
   readonly trainedOn: string;
   readonly benchmarks: readonly Benchmark[];
+  /** Whether the trained network is wanted too, for pictures: results are kept longer than weights. */
+  readonly weights: boolean;
 }
 
 export interface Folders {
@@ -39,13 +41,16 @@ export interface Folders {
   readonly results: string;
 }
 
-/** Everything that a grid asks for, in its order, one entry a training, whole first seeds first. */
-export function planGrid(grid: Grid): PlannedRun[] {
+/**
+ * Everything that a grid asks for, in its order, one entry a training, whole first seeds first.
+ * @param options.weights whether the trained networks are wanted too
+ */
+export function planGrid(grid: Grid, { weights = false }: { weights?: boolean } = {}): PlannedRun[] {
   const runs = new Map<string, PlannedRun>();
-  const add = (run: Omit<PlannedRun, 'benchmarks'>, benchmark: Benchmark): void => {
+  const add = (run: Omit<PlannedRun, 'benchmarks' | 'weights'>, benchmark: Benchmark): void => {
     const before = runs.get(run.id);
     const known = before?.benchmarks.some((b) => sameBenchmark(b, benchmark)) ?? false;
-    if (!known) runs.set(run.id, { ...run, benchmarks: [...(before?.benchmarks ?? []), benchmark] });
+    if (!known) runs.set(run.id, { ...run, benchmarks: [...(before?.benchmarks ?? []), benchmark], weights });
   };
   const seeds = Math.max(
     0,
@@ -82,9 +87,17 @@ export function missingBenchmarks(run: PlannedRun, results: readonly ResultRow[]
   });
 }
 
-/** The runs of a plan that lack scores. */
-export function openRuns(plan: readonly PlannedRun[], results: readonly ResultRow[]): PlannedRun[] {
-  return plan.filter((run) => missingBenchmarks(run, results).length > 0);
+/** The runs of a plan that lack scores, or weights that are wanted. */
+export function openRuns(
+  plan: readonly PlannedRun[],
+  results: readonly ResultRow[],
+  folders: Folders,
+): PlannedRun[] {
+  return plan.filter((run) => missingBenchmarks(run, results).length > 0 || lacksWeights(run, folders));
+}
+
+function lacksWeights(run: PlannedRun, folders: Folders): boolean {
+  return run.weights && run.experiment !== undefined && trainedWeights(run, folders) === undefined;
 }
 
 /** All scores that are known of some runs: the results file's and the run folders', which are newer. */
@@ -119,7 +132,7 @@ export async function completeRun(
   options: Pick<RunOptions, 'progress' | 'signal' | 'onStep'> = {},
 ): Promise<boolean> {
   const missing = missingBenchmarks(run, knownResults([run], folders));
-  if (missing.length === 0) return true;
+  if (missing.length === 0 && !lacksWeights(run, folders)) return true;
   for (const benchmark of missing) benchmarkPairs(benchmark); // whatever is not here is better known before the training
   if (run.experiment === undefined) return scoreRun(run, missing, bicubicUpscaler, folders, options);
   const { signal } = options;
@@ -219,7 +232,7 @@ export async function runGrid(
     await options.onResults?.(results);
   };
   await collect();
-  const open = openRuns(plan, results);
+  const open = openRuns(plan, results, folders);
   note(`${plan.length - open.length} of ${plan.length} runs are finished`);
   if (jobs === 1) {
     for (const [i, run] of open.entries()) {

@@ -113,7 +113,7 @@ function isLive({ state }: CellStatus): boolean {
 
 async function statusOf(opened: OpenedRequest, launcher: Launcher): Promise<CellStatus[]> {
   const { plan, folders } = opened;
-  const open = openRuns(plan, knownResults(plan, folders));
+  const open = openRuns(plan, knownResults(plan, folders), folders);
   const records = new Map(open.flatMap((run) => jobOf(opened, run, launcher) ?? []));
   const states = await launcher.states([...records.values()].map(({ job }) => job));
   return plan.map((run): CellStatus => {

@@ -14,8 +14,8 @@ export type { CompareOptions, ErrorMapOptions } from './picture';
 export { frame, overSeeds, pivot, rowsOf, scoreFrame, writeCsv } from './frame';
 export type { Frame, Row, Value } from './frame';
 
-export { plan, reproduce, showTable, tableCrops, tableFrame } from './tables';
-export type { ReproduceOptions, TableCropOptions } from './tables';
+export { reproduce, showTable, tableCrops, tableFrame, trainedRuns } from './tables';
+export type { ReproduceOptions, TableCropOptions, TrainedRun } from './tables';
 export { ablate, sweep } from './sweeps';
 export type { SweepParameter, Switches } from './sweeps';
 export { liveTraining } from './live';

@@ -2,9 +2,18 @@
 import { join } from 'node:path';
 import { startEngine } from '../engine/engines';
 import { cropGrid, type CropOptions } from '../experiments/crops';
+import { runFolder } from '../experiments/experiment';
 import { grid, type Grid, type GridOptions } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
-import { hasTrained, knownResults, openRuns, planGrid, runGrid, type Folders } from '../experiments/runner';
+import {
+  knownResults,
+  openRuns,
+  planGrid,
+  runGrid,
+  type Folders,
+  type PlannedRun,
+} from '../experiments/runner';
+import type { ResultRow } from '../experiments/store';
 import { fillGrid, type Table } from '../experiments/table';
 import { tableCells, tableHtml, tableRecords } from '../experiments/table-text';
 import { InputError } from '../util/errors';
@@ -25,7 +34,7 @@ export interface ReproduceOptions extends GridOptions {
 }
 
 /** A grid of the paper's (or one of your own) by name, and where its runs and results are. */
-export function plan(what: string | Grid, options: ReproduceOptions = {}): { grid: Grid; folders: Folders } {
+function open(what: string | Grid, options: ReproduceOptions = {}): { grid: Grid; folders: Folders } {
   const { profile: name = 'mini', runs = RUNS, results = RESULTS } = options;
   const asked = typeof what === 'string' ? grid(what, profile(name), options) : what;
   return { grid: asked, folders: { runs, results: join(results, asked.profile.name, 'scores.csv') } };
@@ -38,11 +47,15 @@ export function plan(what: string | Grid, options: ReproduceOptions = {}): { gri
  * @throws InputError for unknown names and missing data, saying what to fetch; runs that fail are named below the cell
  */
 export async function reproduce(what: string | Grid, options: ReproduceOptions = {}): Promise<Table> {
+  const { grid: asked, folders } = open(what, options);
+  return fillGrid(asked, await complete(planGrid(asked), folders));
+}
+
+/** Completes the open runs of a plan with a live view. @returns all results */
+async function complete(runs: readonly PlannedRun[], folders: Folders): Promise<readonly ResultRow[]> {
   const signal = interruptSignal();
-  const { grid: asked, folders } = plan(what, options);
-  const runs = planGrid(asked);
   const known = knownResults(runs, folders);
-  if (openRuns(runs, known).length === 0) return fillGrid(asked, known);
+  if (openRuns(runs, known, folders).length === 0) return known;
   const status = new StatusLine();
   await startEngine();
   const outcome = await runGrid(runs, folders, {
@@ -51,14 +64,14 @@ export async function reproduce(what: string | Grid, options: ReproduceOptions =
     note: (words) => status.begin(words),
     onStep: watchTrainings(),
   });
-  const left = openRuns(runs, outcome.results).length;
+  const left = openRuns(runs, outcome.results, folders).length;
   await status.end(
     outcome.stopped
       ? `stopped, ${left} of ${runs.length} runs to do: run the cell again to go on`
       : `${runs.length - left} of ${runs.length} runs are finished`,
   );
   for (const failure of outcome.failed) process.stderr.write(`${failure}\n`);
-  return fillGrid(asked, outcome.results);
+  return outcome.results;
 }
 
 /**
@@ -80,21 +93,38 @@ export interface TableCropOptions extends ReproduceOptions, CropOptions {
 
 /**
  * The same squares of a benchmark's pictures as every row's network upscales them, beside LR and HR (the paper's Figures 6 to
- * 8). Rows whose weights are not here are left out.
- * @throws InputError where no weights are here at all
+ * 8). Rows whose weights are not here are trained first, as by `reproduce`; left out is what was interrupted or failed.
  */
 export async function tableCrops(what: string | Grid, options: TableCropOptions = {}): Promise<Picture> {
-  const { grid: asked, folders } = plan(what, options);
+  const { grid: asked, folders } = open(what, options);
   const column = asked.columns[options.column ?? 0];
   if (column === undefined) throw new InputError(`'${asked.title}' has ${asked.columns.length} columns`);
-  if (!hasTrained(planGrid(asked), folders)) {
-    throw new InputError(
-      `no trained network of '${asked.title}' in ${folders.runs}: the results are kept without weights; ` +
-        `with other results (MIMICSR_RESULTS, an empty folder) the table's cell trains them`,
-    );
-  }
+  await complete(planGrid(asked, { weights: true }), folders);
   await startEngine();
   return new Picture(await cropGrid(asked, column.benchmark, folders, options), `${asked.title}: crops`);
+}
+
+/** A trained run of a table: what its row is called, and its folder, for `loadNetwork` and `loadMimicModule`. */
+export interface TrainedRun {
+  readonly network: string;
+  readonly method: string;
+  readonly trainedOn: string;
+  readonly folder: string;
+}
+
+/** The trained runs of a table, in its order; those whose weights are not here are trained first, as by `reproduce`. */
+export async function trainedRuns(
+  what: string | Grid,
+  options: ReproduceOptions = {},
+): Promise<TrainedRun[]> {
+  const { grid: asked, folders } = open(what, options);
+  const runs = planGrid(asked, { weights: true });
+  await complete(runs, folders);
+  return runs.flatMap(({ experiment, network, method, trainedOn }) =>
+    experiment === undefined
+      ? []
+      : [{ network, method, trainedOn, folder: runFolder(folders.runs, experiment) }],
+  );
 }
 
 /** A table as a frame: one row a cell, ours beside the paper's. */

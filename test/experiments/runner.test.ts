@@ -9,6 +9,7 @@ import { profile } from '../../src/experiments/profiles';
 import {
   completeRun,
   missingBenchmarks,
+  openRuns,
   planGrid,
   runGrid,
   trainedUpscaler,
@@ -66,6 +67,12 @@ describe('A grid', () => {
     expect(existsSync(elsewhere.runs)).toBe(false);
     expect(readFileSync(folders.results, 'utf8')).toBe(before);
     expect(trainedUpscaler(plan[1], elsewhere)).toBeUndefined();
+    // Pictures want the trained network as well.
+    const forPictures = planGrid(table, { weights: true });
+    const results = readResults(folders.results);
+    expect(openRuns(forPictures, results, folders)).toEqual([]);
+    expect(openRuns(forPictures, results, elsewhere).map(({ id }) => id)).toEqual([plan[1].id, plan[2].id]);
+    expect(openRuns(plan, results, elsewhere)).toEqual([]);
   });
 
   it('shows crops of the runs that are here', async () => {
