@@ -10,6 +10,7 @@ import type { Pair } from '../data/pairs';
 import { imageOf } from '../data/pairs';
 import type { FlowEstimator } from '../flow/estimator';
 import { cropImage, type Image } from '../image/image';
+import { imageTensor, tensorImage } from '../image/tensor';
 import { inTiles } from '../image/tiles';
 import type { PairBatch } from '../losses/training-process';
 import type { AlignFormer } from '../networks/alignformer';
@@ -51,24 +52,20 @@ export async function alignedPicture(aligner: Aligner, pair: Pair): Promise<Imag
   return inTiles(lr.width, lr.height, ALIGNER_TILING, async ({ left, top, width, height }) => {
     const out = tf.tidy(() =>
       pseudoGt(aligner, {
-        lr: batchOf(cropImage(lr, left, top, width, height)),
-        hr: batchOf(cropImage(hr, left * scale, top * scale, width * scale, height * scale)),
+        lr: imageTensor(cropImage(lr, left, top, width, height)),
+        hr: imageTensor(cropImage(hr, left * scale, top * scale, width * scale, height * scale)),
       }),
     );
     try {
-      const data = (await out.data()) as Float32Array;
-      if (!data.every(Number.isFinite)) {
+      const image = await tensorImage(out);
+      if (!image.data.every(Number.isFinite)) {
         throw new InputError(
           `the pseudo-GT of ${pair.name} is not finite: its networks' weights are unusable`,
         );
       }
-      return { width: width * scale, height: height * scale, channels: 3, data };
+      return image;
     } finally {
       out.dispose();
     }
   });
-}
-
-function batchOf({ width, height, data }: Image): tf.Tensor4D {
-  return tf.tensor4d(data, [1, height, width, 3]);
 }

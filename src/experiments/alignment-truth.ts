@@ -7,7 +7,7 @@ import { datasetPhotos } from '../data/datasets';
 import type { CameraShot } from '../data/camera';
 import { cameraShot, scenePhotos, type CameraPresetName } from '../data/camera-pairs';
 import { CAMERA_PRESETS, type CameraPreset } from '../data/camera-presets';
-import { loadFlowEstimator } from '../flow/estimators';
+import { loadFlowEstimator, type LoadedEstimator } from '../flow/estimators';
 import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
 import { measureAlignment, type LrMeasures, type LrPicture } from '../mimic/measure-alignment';
@@ -49,26 +49,30 @@ export async function alignmentTruth(
   source: string,
   options: AlignmentTruthOptions,
 ): Promise<AlignmentTruth> {
-  const { module, config, file } = loadMimicModule(source);
-  if (config === undefined) {
-    module.dispose();
-    throw new InputError(`${file} does not say how it was trained: give the run folder of a mimic run`);
-  }
-  const flow = config.flow === 'none' ? undefined : loadFlowEstimator(config.flow);
-  const { patch = 32, progress = silentProgress } = options;
-  const shots = await takeShots(options);
-  const bar = progress(`align ${options.camera} shots`, shots.length);
+  const shots: CameraShot[] = [];
   const all: LrMeasures[][] = [];
   let example: AlignedPair | undefined;
+  const { module, config, file } = loadMimicModule(source);
+  let flow: LoadedEstimator | undefined;
   try {
-    for (const [i, shot] of shots.entries()) {
-      const pair = await alignPair(shot.lr, shot.hr, { module, config, flow, seed: i, patch });
-      example ??= pair;
-      all.push(measureAlignment(pair, shot));
-      bar.update(i + 1, '');
+    if (config === undefined) {
+      throw new InputError(`${file} does not say how it was trained: give the run folder of a mimic run`);
+    }
+    if (config.flow !== 'none') flow = loadFlowEstimator(config.flow);
+    shots.push(...(await takeShots(options)));
+    const { patch = 32, progress = silentProgress } = options;
+    const bar = progress(`align ${options.camera} shots`, shots.length);
+    try {
+      for (const [i, shot] of shots.entries()) {
+        const pair = await alignPair(shot.lr, shot.hr, { module, config, flow, seed: i, patch });
+        example ??= pair;
+        all.push(measureAlignment(pair, shot));
+        bar.update(i + 1, '');
+      }
+    } finally {
+      bar.stop();
     }
   } finally {
-    bar.stop();
     module.dispose();
     flow?.dispose();
   }

@@ -11,7 +11,7 @@ const PWC_NET_FILES = ['pwc-net.pth', 'pwc-net.safetensors'];
 const RAFT_SMALL_FILES = ['raft-small.safetensors', 'raft-small.pth'];
 
 /** A frozen network is a `Module`, so it can be disposed. */
-type LoadedEstimator = FlowEstimator & { dispose(): void };
+export type LoadedEstimator = FlowEstimator & { dispose(): void };
 
 const LOADERS = {
   /** As the paper's code runs it. */

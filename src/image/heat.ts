@@ -20,3 +20,18 @@ export function heatScale(width: number, height: number): Image {
   for (let i = 0; i < plane.data.length; i++) plane.data[i] = (i % width) / (width - 1);
   return heat(plane, 1);
 }
+
+/** What is white of error maps: nearly the largest error, since one odd pixel would darken all others. */
+const SCALE_QUANTILE = 0.995;
+
+/** The `most` of maps that are to be compared: what 0.5 % of all their pixels exceed, at least one grey level of 255. */
+export function commonScale(maps: readonly Image[]): number {
+  const values = new Float32Array(maps.reduce((sum, { data }) => sum + data.length, 0));
+  let filled = 0;
+  for (const { data } of maps) {
+    values.set(data, filled);
+    filled += data.length;
+  }
+  values.sort();
+  return Math.max(values[Math.floor(SCALE_QUANTILE * (values.length - 1))], 1 / 255);
+}

@@ -9,6 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { noiseImage } from '../data/noise-image';
 import type { FlowEstimator } from '../flow/estimator';
 import { blankImage, cropImage, type Image } from '../image/image';
+import { imageTensor, tensorImage } from '../image/tensor';
 import { staysInside } from '../metrics/alignment';
 import { warpFactors } from '../ops/warp';
 import { Random } from '../util/random';
@@ -94,9 +95,9 @@ async function alignPatch(
   const { width, height } = lr;
   const tensors: Record<string, tf.Tensor4D> = tf.tidy(() => {
     const batch = {
-      lr: toTensor(lr),
-      hr: toTensor(hr),
-      ...(noise === undefined ? {} : { noise: toTensor(noise) }),
+      lr: imageTensor(lr),
+      hr: imageTensor(hr),
+      ...(noise === undefined ? {} : { noise: imageTensor(noise) }),
     };
     const { h, mimicked } = mimic(module, batch, config);
     const { target, mask, flow: found } = degradationTarget(batch, h, flow, config);
@@ -112,18 +113,15 @@ async function alignPatch(
     };
   });
   const images: Record<string, Image> = {};
-  for (const [name, tensor] of Object.entries(tensors)) {
-    images[name] = { width, height, channels: tensor.shape[3], data: (await tensor.data()) as Float32Array };
+  try {
+    for (const [name, tensor] of Object.entries(tensors)) images[name] = await tensorImage(tensor);
+  } finally {
+    tf.dispose(tensors);
   }
-  tf.dispose(tensors);
   const { shrunkHr, mimicked, warped, displacement } = images;
   const still = blankImage(width, height, 2);
   const valid = images.valid ?? staysInside(displacement ?? still);
   return { lr, shrunkHr, mimicked, valid, ...(warped === undefined ? {} : { warped, displacement }) };
-}
-
-function toTensor({ width, height, channels, data }: Image): tf.Tensor4D {
-  return tf.tensor4d(data, [1, height, width, channels]);
 }
 
 /** Pictures of equal size side by side, row below row. */

@@ -1,13 +1,10 @@
 /** An aligned pair to look at: its LR pictures and their error maps on one scale (the paper's Figure 5). */
-import { heat, heatScale } from '../image/heat';
+import { commonScale, heat, heatScale } from '../image/heat';
 import type { Image } from '../image/image';
 import { montage, type Panel } from '../image/montage';
 import { pixelError } from '../metrics/alignment';
 import type { AlignedPair } from './align-pair';
 import type { LrPicture } from './measure-alignment';
-
-/** White of the error maps: nearly the largest error of all of them. */
-const SCALE_QUANTILE = 0.995;
 
 export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
   lr: 'LR',
@@ -28,8 +25,7 @@ export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPic
   if (warped !== undefined) shown.push(['warped', warped]);
   shown.push(['mimicked', mimicked]);
   const maps = shown.map(([, image]) => masked(pixelError(image, shrunkHr).map, valid));
-  const errors = Float32Array.from(maps.flatMap(({ data }) => [...data])).sort();
-  const most = errors[Math.floor(SCALE_QUANTILE * (errors.length - 1))] || 1 / 255;
+  const most = commonScale(maps);
   const pictures = new Map<string, Image>([['hr-shrunk', shrunkHr]]);
   const top: Panel[] = [{ image: shrunkHr, caption: 'shrunk HR' }];
   const scale = heatScale(shrunkHr.width, shrunkHr.height);

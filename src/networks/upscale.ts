@@ -7,6 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { cropImage, type Image } from '../image/image';
+import { imageTensor, tensorImage } from '../image/tensor';
 import { inTiles } from '../image/tiles';
 import { InputError } from '../util/errors';
 import type { SrNetwork } from './sr-network';
@@ -56,13 +57,12 @@ export async function upscale(
 }
 
 async function run(network: SrNetwork, image: Image): Promise<Image> {
-  const y = tf.tidy(() => network.forward(tf.tensor4d(image.data, [1, image.height, image.width, 3])));
+  const y = tf.tidy(() => network.forward(imageTensor(image)));
   try {
-    const data = (await y.data()) as Float32Array;
-    const bad = data.findIndex((v) => !Number.isFinite(v));
-    if (bad >= 0)
+    const upscaled = await tensorImage(y);
+    if (!upscaled.data.every(Number.isFinite))
       throw new InputError('the network gives values that are not finite: its weights are unusable');
-    return { width: y.shape[2], height: y.shape[1], channels: 3, data };
+    return upscaled;
   } finally {
     y.dispose();
   }

@@ -1,6 +1,6 @@
 /** Pictures below a cell: one, crops side by side, and error maps on a common scale. */
 import { encodeImage } from '../image/file';
-import { heat, heatScale } from '../image/heat';
+import { commonScale, heat, heatScale } from '../image/heat';
 import { blankImage, cropImage, type Image } from '../image/image';
 import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
 import { imresize } from '../image/resize';
@@ -77,7 +77,7 @@ export async function errorMaps(
 ): Promise<Picture> {
   const entries = named(images);
   const errors = entries.map(([, image]) => pixelError(image, reference));
-  const most = (options.most ?? 255 * highest(errors.map(({ map }) => map))) / 255;
+  const most = options.most === undefined ? commonScale(errors.map(({ map }) => map)) : options.most / 255;
   const whole = options.side === undefined && options.at === undefined;
   const { side, at } = place([['reference', reference]], options);
   const cut = (image: Image): Image => (whole ? image : cropImage(image, at.left, at.top, side, side));
@@ -148,13 +148,6 @@ function overview(image: Image, at: { readonly left: number; readonly top: numbe
     }
   }
   return out;
-}
-
-const EXCEEDED = 0.005;
-
-function highest(maps: readonly Image[]): number {
-  const values = Float32Array.from(maps.flatMap(({ data }) => [...data])).sort();
-  return Math.max(values[Math.floor(values.length * (1 - EXCEEDED))], 1 / 255);
 }
 
 function inRows(panels: readonly Panel[], columns: number): Panel[][] {
