@@ -7,13 +7,15 @@
  *   dam           L = mean CX( DAM(LR enlarged, HR), HR )
  *   alignformer   L = mean CX( GAM(DAM(...), HR, flow), HR )      DAM and flow fixed
  *
- * then every pair's pseudo-GT, made with the running means of both networks' weights and kept in 8 bits on disk; then the
+ * then every pair's pseudo-GT, made with the running means of both networks' weights, kept in 8 bits on disk and measured; then the
  * SR network trains on L = mean |S(LR) - pseudo-GT|.
  *
  * AlignFormer's stages take 500,000 and 400,000 iterations: 2.5 and 2 times the paper's 200,000 for the SR network, and
  * that is how their lengths are given here. Its flow is that of RAFT's large variant; here it is the estimator that `flow`
  * names. What 4x SR changes is in `aligner.ts`.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { madePairs } from '../data/made-pairs';
@@ -33,8 +35,10 @@ import { AlignFormer } from '../networks/alignformer';
 import { Dam } from '../networks/dam';
 import { Module } from '../nn/module';
 import { noGradient } from '../ops/no-gradient';
+import { writeFileAtomic } from '../util/write-file';
 import { ALIGNER_TILING, alignedPicture, pseudoGt, recoloured, type Aligner } from './aligner';
 import { l1Process } from './l1';
+import { pseudoGtQuality } from './pseudo-gt-quality';
 
 const count = z.int().min(1);
 
@@ -62,6 +66,9 @@ export const pseudoGtSchema = z.strictObject({
 });
 
 export type PseudoGtConfig = z.infer<typeof pseudoGtSchema>;
+
+/** Of how many pairs the pseudo-GT is measured. */
+const MEASURED_PAIRS = 20;
 
 /** After which parts of a stage the learning rate is halved. */
 const HALVINGS = { dam: [1 / 2, 4 / 5, 9 / 10, 19 / 20], alignformer: [5 / 8, 3 / 4] } as const;
@@ -133,7 +140,33 @@ async function pseudoGtPairs(
     tiling: ALIGNER_TILING,
   });
   const make = (pair: Pair): Promise<Image> => alignedPicture(aligner, pair);
-  return madePairs(pairs, folder, { what: 'pseudo-GT', identity, make }, options);
+  const made = await madePairs(pairs, folder, { what: 'pseudo-GT', identity, make }, options);
+  if (made !== undefined) await recordQuality(pairs, made, join(folder, 'quality.json'), options);
+  return made;
+}
+
+/** Measures the pseudo-GT once, says and keeps what came out: a bad one is used all the same, but not unseen. */
+async function recordQuality(
+  pairs: PairSet,
+  made: PairSet,
+  path: string,
+  { progress }: PreparationOptions,
+): Promise<void> {
+  if (existsSync(path)) return;
+  const shown = progress('measure pseudo-GT', 1);
+  try {
+    const quality = await pseudoGtQuality(pairs, made, MEASURED_PAIRS);
+    if (quality === undefined) return;
+    writeFileAtomic(path, `${JSON.stringify(quality, undefined, 2)}\n`);
+    const { offBy, hrOffBy, colour, spectrum } = quality;
+    shown.update(
+      1,
+      `off the LR by ${offBy.toFixed(2)} LR pixels (the HR by ${hrOffBy.toFixed(2)}), ` +
+        `off the HR by ${colour.toFixed(1)} CIEDE2000 and ${spectrum.toFixed(1)} dB of spectrum`,
+    );
+  } finally {
+    shown.stop();
+  }
 }
 
 /**
