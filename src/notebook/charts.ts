@@ -1,8 +1,10 @@
 /** The kit's charts, as pure functions of numbers: training curves, bars and sweeps out of tables, curves over a truth. */
-import type { Table } from '../experiments/table';
+import type { Interval } from '../experiments/interval';
+import { stepTimes, type StepTimes } from '../experiments/step-times';
+import type { Table, TableRow } from '../experiments/table';
 import type { StepReport } from '../train/trainer';
 import { InputError } from '../util/errors';
-import { figure, type Figure } from './figure';
+import { COLOURS, figure, type Figure } from './figure';
 
 /** What of an iteration a curve shows. */
 export type CurvePoint = Pick<StepReport, 'step' | 'loss' | 'terms' | 'rate'>;
@@ -62,15 +64,16 @@ function averaged(history: readonly CurvePoint[]): CurvePoint[] {
 function columnOf(
   table: Table,
   column: number,
-): { readonly label: string; readonly mean: number; readonly half?: number }[] {
+): (Interval & { readonly label: string; readonly row: TableRow })[] {
   if (table.columns[column] === undefined) {
     throw new InputError(
       `'${table.title}' has ${table.columns.length} columns: there is no column ${column}`,
     );
   }
-  return table.rows.flatMap(({ network, method, cells }) => {
-    const { ours } = cells[column];
-    return ours === undefined ? [] : [{ ...ours, label: network === '' ? method : `${method} (${network})` }];
+  return table.rows.flatMap((row) => {
+    const { ours } = row.cells[column];
+    const label = row.network === '' ? row.method : `${row.method} (${row.network})`;
+    return ours === undefined ? [] : [{ ...ours, label, row }];
   });
 }
 
@@ -114,6 +117,40 @@ export function tableBars(table: Table, column = 0): Figure {
     },
   );
 }
+
+/**
+ * What a row costs against what it gives: a column of a table over the time of a training step, of the rows that both are
+ * known of.
+ * @param times Default: those that the project's results have
+ */
+export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes()): Figure {
+  const points = columnOf(table, column).flatMap(({ row, ...value }) => {
+    const time = times(row.network, row.method);
+    return time === undefined ? [] : [{ ...value, time }];
+  });
+  if (points.length === 0) throw new InputError(`no row of '${table.title}' has a run and a measured time`);
+  const { group, title } = table.columns[column];
+  return figure(
+    points.map(({ label, mean, half = 0, time }, i) => ({
+      name: label,
+      x: [time],
+      y: [mean],
+      error_y: { type: 'data', array: [half], visible: half > 0 },
+      mode: 'markers',
+      marker: { size: 10, symbol: SYMBOLS[Math.floor(i / COLOURS.length) % SYMBOLS.length] },
+    })),
+    {
+      title: { text: table.title },
+      height: 440,
+      margin: { l: 110, r: 240, t: 50, b: 60 },
+      xaxis: { title: { text: "time of a training step, multiples of L1's" } },
+      yaxis: { title: { text: `${group}: ${title}`, standoff: 20 } },
+      legend: { x: 1.02, y: 1 },
+    },
+  );
+}
+
+const SYMBOLS = ['circle', 'square', 'diamond', 'cross', 'triangle-up', 'star'] as const;
 
 /** A column of a table over the number that each row stands for: a sweep. */
 export function sweepCurve(table: Table, values: readonly number[], name: string, column = 0): Figure {

@@ -11,7 +11,7 @@ import { plotlySource, renderPng, type FigureData, type Size } from './plotly';
 const SIZE: Size = { width: 720, height: 400 };
 
 /** Okabe and Ito's colours, which colour-blind readers tell apart. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+export const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 
 const STYLE = {
   font: { family: 'sans-serif', size: 12 },

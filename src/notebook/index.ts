@@ -5,7 +5,7 @@ export type { Bundle, Displayable } from './kernel';
 
 export { figure, Figure } from './figure';
 export type { FigureData } from './plotly';
-export { barChart, lineChart, sweepCurve, tableBars, trainingCurve } from './charts';
+export { barChart, costCurve, lineChart, sweepCurve, tableBars, trainingCurve } from './charts';
 export type { CurvePoint, Line } from './charts';
 
 export { compare, errorMaps, Picture } from './picture';

@@ -1,10 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { lineChart, tableBars, trainingCurve } from '../../src/notebook/charts';
+import { costCurve, lineChart, tableBars, trainingCurve } from '../../src/notebook/charts';
 import { figure, interactiveFigures, staticFigures } from '../../src/notebook/figure';
 import { DISPLAY } from '../../src/notebook/kernel';
 import { plotlySource, renderSvg } from '../../src/notebook/plotly';
+import type { StepTimes } from '../../src/experiments/step-times';
 import type { Table } from '../../src/experiments/table';
 
 const COLUMN = { title: 'PSNR ↑', group: 'Set5', better: 'higher', digits: 2 } as Table['columns'][number];
@@ -102,5 +103,10 @@ describe('charts', () => {
     expect(bars.x).toEqual([27, 28]);
     expect(bars.error_x.array).toEqual([0.5, 0]);
     expect(() => tableBars(table, 1)).toThrow(/there is no column 1/);
+    const times: StepTimes = (_, method) => (method === 'L1' ? 1 : undefined);
+    expect(costCurve(table, 0, times).data).toMatchObject([
+      { name: 'L1 (SeeMoRe)', x: [1], y: [27], error_y: { array: [0.5] } },
+    ]);
+    expect(() => costCurve(table, 0, () => undefined)).toThrow(/no row of 'T' has a run and a measured time/);
   });
 });
