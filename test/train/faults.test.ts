@@ -38,6 +38,7 @@ const small = folderOf('small');
 mkdirSync(small);
 const mount = (...args: string[]): boolean => ROOT && spawnSync('mount', args).status === 0;
 const mounted = mount('-t', 'tmpfs', '-o', 'size=8m', 'mimicsr-faults', small);
+const UNMOUNTED = mounted ? '' : ' (skipped: this user cannot mount a small file system)';
 const remount = (how: 'ro' | 'rw'): boolean => mount('-o', `remount,${how},size=8m`, small);
 
 async function run(folder: string, options: RunOptions = {}): Promise<Omit<FinishedRun, 'network'>> {
@@ -73,7 +74,7 @@ describe(`A training on ${TEST_ENGINE}`, () => {
   };
 
   it.skipIf(!mounted)(
-    'on a full disk keeps its last checkpoint, and goes on when there is space',
+    `on a full disk keeps its last checkpoint, and goes on when there is space${UNMOUNTED}`,
     async () => {
       const folder = join(small, 'run');
       const ballast = join(small, 'ballast');
@@ -93,25 +94,28 @@ describe(`A training on ${TEST_ENGINE}`, () => {
     },
   );
 
-  it.skipIf(ROOT && !mounted)('in a read-only folder says so, and leaves it as it was', async () => {
-    const folder = ROOT ? join(small, 'locked') : folderOf('locked');
-    rmSync(join(small, 'run'), { recursive: true, force: true });
-    await run(folder, { signal: AbortSignal.abort() });
-    const before = readdirSync(folder);
-    if (ROOT) remount('ro');
-    else chmodSync(folder, 0o500);
-    try {
-      await expect(run(folder)).rejects.toThrow(
-        /^cannot write .*lock: (the file system is read-only|permission denied)$/,
-      );
-    } finally {
-      if (ROOT) remount('rw');
-      else chmodSync(folder, 0o700);
-    }
-    expect(readdirSync(folder)).toEqual(before);
-    await run(folder);
-    isCalm(folder);
-  });
+  it.skipIf(ROOT && !mounted)(
+    `in a read-only folder says so, and leaves it as it was${ROOT ? UNMOUNTED : ''}`,
+    async () => {
+      const folder = ROOT ? join(small, 'locked') : folderOf('locked');
+      rmSync(join(small, 'run'), { recursive: true, force: true });
+      await run(folder, { signal: AbortSignal.abort() });
+      const before = readdirSync(folder);
+      if (ROOT) remount('ro');
+      else chmodSync(folder, 0o500);
+      try {
+        await expect(run(folder)).rejects.toThrow(
+          /^cannot write .*lock: (the file system is read-only|permission denied)$/,
+        );
+      } finally {
+        if (ROOT) remount('rw');
+        else chmodSync(folder, 0o700);
+      }
+      expect(readdirSync(folder)).toEqual(before);
+      await run(folder);
+      isCalm(folder);
+    },
+  );
 
   it.each<[string, (folder: string) => string]>([
     ['its checkpoint is', (folder) => runFiles(folder).checkpoint],
