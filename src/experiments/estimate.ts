@@ -1,5 +1,5 @@
 /** Rough times of runs that are still to do, for plans. */
-import { NETWORKS, type NetworkName } from '../networks/networks';
+import type { NetworkName } from '../networks/networks';
 import type { PlannedRun } from './runner';
 import type { ResultRow } from './store';
 
@@ -9,7 +9,13 @@ import type { ResultRow } from './store';
  * trains before the SR network is counted on the updates.
  */
 const STEP: Readonly<Record<NetworkName, number>> = { rrdbnet: 3.6, swinir: 0.86, dat: 1.2, seemore: 0.25 };
-const LIGHT_SHARE = 0.3;
+/** Of smaller presets, as parts of it. */
+const SHARE: Readonly<Record<string, number>> = {
+  'rrdbnet/light': 0.3,
+  'rrdbnet/mini': 0.13,
+  'swinir/mini': 0.6,
+  'dat/mini': 0.4,
+};
 const EXTRA: Readonly<Record<string, number>> = {
   mimic: 0.13,
   cx: 0.13,
@@ -35,7 +41,7 @@ export function estimateSeconds(run: PlannedRun, results: readonly ResultRow[]):
   );
   if (like !== undefined) return FIXED + recipe.iterations * like.secondsPerStep!;
   const name = network.name as NetworkName;
-  const size = network.preset === undefined || network.preset === NETWORKS[name].paper ? 1 : LIGHT_SHARE;
+  const size = SHARE[`${name}/${network.preset}`] ?? 1;
   const work = (recipe.batch / 8) * (recipe.patch / 32) ** 2;
   return FIXED + recipe.iterations * work * (STEP[name] * size + (EXTRA[process.name] ?? 0));
 }

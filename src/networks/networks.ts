@@ -1,4 +1,4 @@
-/** The SR networks by name, each with its official sizes as presets. */
+/** The SR networks by name, each with its sizes as presets. */
 import { unknownName } from '../util/errors';
 import { Dat, DAT_PRESETS } from './dat';
 import { RRDBNET_PRESETS, RrdbNet } from './rrdbnet';
@@ -38,7 +38,7 @@ export const NETWORK_NAMES = Object.keys(NETWORKS) as NetworkName[];
 
 /**
  * A network without weights: `initialise(seed)` or `loadStateDict(...)` comes next.
- * @param preset one of the family's official sizes; by default the paper's
+ * @param preset one of the family's sizes; by default the paper's
  * @throws InputError for an unknown name or preset
  */
 export function createNetwork(name: string, preset?: string): SrNetwork {
