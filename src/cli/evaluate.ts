@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { datasetPairs } from '../data/datasets';
+import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
+import { benchmarkPairs } from '../experiments/benchmarks';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
-import { InputError } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { versions } from '../util/versions';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
@@ -11,6 +12,7 @@ import { note, print, printJson, progress, table } from './output';
 interface Flags extends NetworkFlags {
   readonly benchmark: string[];
   readonly bicubic?: boolean;
+  readonly camera?: string;
   readonly crop: number;
   readonly tile?: number;
   readonly save?: string;
@@ -24,16 +26,28 @@ export function evaluateCommand(): Command {
     .description('Score a run or weights on benchmarks: PSNR and SSIM on luma and on RGB.')
     .option('--bicubic', 'score bicubic interpolation instead of a network')
     .requiredOption('--benchmark <name...>', 'datasets by name (Set5, …) or folders of pairs')
+    .option(
+      '--camera <preset>',
+      `make the LR of the benchmarks' HR pictures by this simulated camera, held still, as \`reproduce\` does: ${CAMERA_PRESET_NAMES.join(', ')}`,
+    )
     .option('--crop <n>', 'pixels left out on each side', number('--crop'), 4)
     .option('--tile <n>', 'LR pixels of a tile for large pictures', count('--tile'))
     .option('--save <folder>', 'write the upscaled pictures there')
     .option('--json', 'machine-readable output')
     .option(...ENGINE_FLAG)
-    .addHelpText('after', '\nExample:\n  mimicsr evaluate --run runs/first --benchmark Set5 Set14 --json')
+    .addHelpText(
+      'after',
+      '\nExample:\n  mimicsr evaluate --run runs/first --benchmark Set5 Set14 --json\n' +
+        '  mimicsr evaluate --run runs/first --benchmark Set5 --camera srraw-like',
+    )
     .action(async (flags: Flags) => {
       if (!Number.isInteger(flags.crop) || flags.crop < 0)
         throw new InputError(`--crop ${flags.crop}: expected 0 or more`);
-      const sets = flags.benchmark.map((name) => ({ name, pairs: datasetPairs(name) }));
+      const lr = flags.camera === undefined ? 'real' : knownName('camera', flags.camera, CAMERA_PRESET_NAMES);
+      const sets = flags.benchmark.map((name) => ({
+        name,
+        pairs: benchmarkPairs({ name, kind: 'full-reference', lr }),
+      }));
       if (flags.bicubic && (flags.run !== undefined || flags.weights !== undefined)) {
         throw new InputError('--bicubic goes without --run and --weights');
       }
@@ -52,7 +66,7 @@ export function evaluateCommand(): Command {
       }
       if (flags.json) {
         printJson({
-          protocol: { crop: flags.crop },
+          protocol: { crop: flags.crop, lr },
           engine: engine ?? null,
           versions: versions(),
           benchmarks: results,
@@ -64,7 +78,7 @@ export function evaluateCommand(): Command {
           MEASURES.map((m) => row[m].toFixed(m.startsWith('psnr') ? 2 : 4));
         const header = [name, 'PSNR-Y', 'SSIM-Y', 'PSNR-RGB', 'SSIM-RGB'];
         print(table(header, [...images.map((row) => [row.image, ...cells(row)]), ['mean', ...cells(mean)]]));
-        print(`crop ${flags.crop}\n`);
+        print(`crop ${flags.crop}${lr === 'real' ? '' : `, LR by the camera ${lr}`}\n`);
       }
     });
 }

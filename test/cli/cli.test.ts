@@ -92,6 +92,8 @@ describe('mimicsr', () => {
     expect(Object.keys(benchmarks[path('bench')].mean)).toEqual(['psnrY', 'ssimY', 'psnrRgb', 'ssimRgb']);
     const bicubic = await mimicsr('evaluate', '--bicubic', '--benchmark', path('bench'));
     expect(bicubic.out).toMatch(/mean +\d+\.\d\d +0\.\d{4}/);
+    const still = await mimicsr('evaluate', '--bicubic', '--benchmark', path('bench'), '--camera', 'aligned');
+    expect(still.out).toMatch(/mean +\d+\.\d\d[^]*LR by the camera aligned/);
 
     const upscaled = await mimicsr('upscale', path('bench', 'a_LR.png'), '--run', run, '--out', path('up'));
     expect(upscaled).toMatchObject({ code: 0, out: `${path('up', 'a_LR_x4.png')}\n` });
@@ -178,6 +180,11 @@ describe('mimicsr', () => {
       "no folder or dataset 'Set55'",
     ],
     ['no weights', ['evaluate', '--benchmark', 'BENCH'], 'give either --run'],
+    [
+      'no camera',
+      ['evaluate', '--bicubic', '--benchmark', 'BENCH', '--camera', 'sraw-like'],
+      "unknown camera 'sraw-like'",
+    ],
     [
       'weights that are none',
       ['upscale', 'IMAGE', '--weights', 'BADJSON', '--network', 'seemore', '--out', 'NEVER'],
