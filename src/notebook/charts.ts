@@ -70,11 +70,13 @@ function columnOf(
       `'${table.title}' has ${table.columns.length} columns: there is no column ${column}`,
     );
   }
-  return table.rows.flatMap((row) => {
+  const values = table.rows.flatMap((row) => {
     const { ours } = row.cells[column];
     const label = row.network === '' ? row.method : `${row.method} (${row.network})`;
     return ours === undefined ? [] : [{ ...ours, label, row }];
   });
+  if (values.length === 0) throw new InputError(`no row of '${table.title}' has a run`);
+  return values;
 }
 
 /** One column of a table as bars, in the table's order, with the 95 % interval over seeds where there are several. */

@@ -20,7 +20,7 @@ export async function setup(): Promise<void> {
 
 /**
  * A notebook's parameters: those of its cell, over which MIMICSR_PARAMETERS (a JSON object) has the last word, so that a
- * notebook can be run by a script with others.
+ * notebook can be run by a script with others; the cell says so.
  * @throws InputError where the variable is not a JSON object, or names what the notebook has not
  */
 export function parameters<const T extends Record<string, unknown>>(cell: T): T {
@@ -41,5 +41,6 @@ export function parameters<const T extends Record<string, unknown>>(cell: T): T 
       `MIMICSR_PARAMETERS names ${unknown.join(', ')}: this notebook has ${Object.keys(cell).join(', ')}`,
     );
   }
+  process.stdout.write(`MIMICSR_PARAMETERS: ${JSON.stringify(given)}\n`);
   return { ...cell, ...given };
 }

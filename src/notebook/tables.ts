@@ -6,6 +6,7 @@ import { runFolder } from '../experiments/experiment';
 import { grid, type Grid, type GridOptions } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
 import {
+  hasTrained,
   knownResults,
   openRuns,
   planGrid,
@@ -31,6 +32,8 @@ export interface ReproduceOptions extends GridOptions {
   readonly runs?: string;
   /** Folder of the results, one below it a profile. Default: MIMICSR_RESULTS, else the checkout's `results`. */
   readonly results?: string;
+  /** Whether runs that are missing are trained; else their cells stay empty. Default: yes. */
+  readonly train?: boolean;
 }
 
 /** A grid of the paper's (or one of your own) by name, and where its runs and results are. */
@@ -48,14 +51,18 @@ function open(what: string | Grid, options: ReproduceOptions = {}): { grid: Grid
  */
 export async function reproduce(what: string | Grid, options: ReproduceOptions = {}): Promise<Table> {
   const { grid: asked, folders } = open(what, options);
-  return fillGrid(asked, await complete(planGrid(asked), folders));
+  return fillGrid(asked, await complete(planGrid(asked), folders, options));
 }
 
 /** Completes the open runs of a plan with a live view. @returns all results */
-async function complete(runs: readonly PlannedRun[], folders: Folders): Promise<readonly ResultRow[]> {
+async function complete(
+  runs: readonly PlannedRun[],
+  folders: Folders,
+  { train = true }: ReproduceOptions,
+): Promise<readonly ResultRow[]> {
   const signal = interruptSignal();
   const known = knownResults(runs, folders);
-  if (openRuns(runs, known, folders).length === 0) return known;
+  if (!train || openRuns(runs, known, folders).length === 0) return known;
   const status = new StatusLine();
   await startEngine();
   const outcome = await runGrid(runs, folders, {
@@ -94,12 +101,15 @@ export interface TableCropOptions extends ReproduceOptions, CropOptions {
 /**
  * The same squares of a benchmark's pictures as every row's network upscales them, beside LR and HR (the paper's Figures 6 to
  * 8). Rows whose weights are not here are trained first, as by `reproduce`; left out is what was interrupted or failed.
+ * @throws InputError where no weights are here after that
  */
 export async function tableCrops(what: string | Grid, options: TableCropOptions = {}): Promise<Picture> {
   const { grid: asked, folders } = open(what, options);
   const column = asked.columns[options.column ?? 0];
   if (column === undefined) throw new InputError(`'${asked.title}' has ${asked.columns.length} columns`);
-  await complete(planGrid(asked, { weights: true }), folders);
+  const runs = planGrid(asked, { weights: true });
+  await complete(runs, folders, options);
+  requireTrained(runs, folders, asked.title);
   await startEngine();
   return new Picture(await cropGrid(asked, column.benchmark, folders, options), `${asked.title}: crops`);
 }
@@ -112,18 +122,34 @@ export interface TrainedRun {
   readonly folder: string;
 }
 
-/** The trained runs of a table, in its order; those whose weights are not here are trained first, as by `reproduce`. */
+/**
+ * The trained runs of a table, in its order; those whose weights are not here are trained first, as by `reproduce`.
+ * @throws InputError where no weights are here after that
+ */
 export async function trainedRuns(
   what: string | Grid,
   options: ReproduceOptions = {},
 ): Promise<TrainedRun[]> {
   const { grid: asked, folders } = open(what, options);
   const runs = planGrid(asked, { weights: true });
-  await complete(runs, folders);
-  return runs.flatMap(({ experiment, network, method, trainedOn }) =>
-    experiment === undefined
-      ? []
-      : [{ network, method, trainedOn, folder: runFolder(folders.runs, experiment) }],
+  await complete(runs, folders, options);
+  requireTrained(runs, folders, asked.title);
+  return runs
+    .filter((run) => hasTrained([run], folders))
+    .map(({ experiment, network, method, trainedOn }) => ({
+      network,
+      method,
+      trainedOn,
+      folder: runFolder(folders.runs, experiment!),
+    }));
+}
+
+/** Where nothing was to be trained, or all of it was interrupted. */
+function requireTrained(runs: readonly PlannedRun[], folders: Folders, title: string): void {
+  if (hasTrained(runs, folders)) return;
+  throw new InputError(
+    `no trained network of '${title}' in ${folders.runs}: the results are kept without weights, and with \`train: true\` ` +
+      `the cell trains them`,
   );
 }
 

@@ -34,6 +34,20 @@ describe('a table in a cell', () => {
     expect(image.width).toBe(8 + 5 * 40); // LR, bicubic, L1, Ours, HR
   });
 
+  it('leaves empty what is missing where nothing is to be trained', async () => {
+    const idle = { ...options, methods: ['l1', 'cx'], train: false, runs: join(folder, 'idle') } as const;
+    const table = await reproduce('table2', idle);
+    expect(table.rows.map(({ method, cells }) => [method, cells[0].ours !== undefined])).toEqual([
+      ['bicubic', true],
+      ['L1', true],
+      ['CXLoss', false],
+    ]);
+    await expect(tableCrops('table2', idle)).rejects.toThrow(/no trained network of 'Table 2.*in .*idle/);
+    await expect(trainedRuns('table2', idle)).rejects.toThrow(/`train: true`/);
+    expect(existsSync(idle.runs)).toBe(false);
+    expect(await trainedRuns('table2', { ...idle, runs: places.runs })).toMatchObject([{ method: 'L1' }]);
+  });
+
   it('trains again for pictures where only the scores were kept', async () => {
     const l1 = { ...options, methods: ['l1'], runs: join(folder, 'fresh') } as const;
     const before = await reproduce('table2', options);
