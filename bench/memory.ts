@@ -1,7 +1,8 @@
 /**
- * node --expose-gc -r ./bench/register.cjs bench/memory.ts [--network NAME] [--steps N] [--batch N] [--patch N] [--shallow]: many
- * training steps of one process, with what is held meanwhile: TensorFlow.js's tensors, and the resident memory. The growth is the slope of a line
- * through the second half, after garbage collection: a leak of one small map a step would be seen. The engine is the one that MIMICSR_ENGINE names.
+ * node --expose-gc -r ./bench/register.cjs bench/memory.ts [--network NAME] [--steps N] [--batch N] [--patch N] [--shallow] [--samples]: many
+ * training steps of one process, with what is held meanwhile: TensorFlow.js's tensors, the resident memory, and of it what JavaScript
+ * holds (its heap and array buffers). The growth is the slope of a line through the second half, after garbage collection: a
+ * leak of one small map a step would be seen. The engine is the one that MIMICSR_ENGINE names.
  */
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
@@ -24,6 +25,8 @@ const { values } = parseArgs({
     patch: { type: 'string', default: '16' },
     /** Every kind of layer, as few of them as there can be: a leak of one is seen as well, in a fifth of the time. */
     shallow: { type: 'boolean', default: false },
+    /** Print every sample: step, resident MiB, JavaScript's MiB. */
+    samples: { type: 'boolean', default: false },
   },
 });
 const SAMPLES = 40;
@@ -59,20 +62,27 @@ async function main(): Promise<void> {
   const hr = tf.randomUniform([batch, 4 * patch, 4 * patch, 3]);
   const step = training(network, () => network.forward(lr), hr);
   const resident: [number, number][] = [];
+  const heap: [number, number][] = [];
   const tensors = new Set<number>();
   for (let i = 1; i <= steps; i++) {
     await step();
     tensors.add(tf.memory().numTensors);
     if (i % Math.ceil(steps / SAMPLES) !== 0) continue;
     collect();
-    resident.push([i, process.memoryUsage().rss / 2 ** 20]);
+    const { rss, heapUsed, external } = process.memoryUsage();
+    resident.push([i, rss / 2 ** 20]);
+    heap.push([i, (heapUsed + external) / 2 ** 20]);
   }
   const half = resident.slice(resident.length / 2);
+  if (values.samples)
+    for (const [k, [i, mib]] of resident.entries())
+      process.stdout.write(`${i} ${mib.toFixed(1)} ${heap[k][1].toFixed(1)}\n`);
   const line =
     `${values.network}${values.shallow ? ', shallow' : ''}, batch ${batch}, patch ${patch}, ${steps} steps on ${name} (${detail}): tensors after a step ` +
     `${[...tensors].join(', ')}; resident ${resident[0][1].toFixed(0)} MiB at step ${resident[0][0]}, ` +
     `${half[0][1].toFixed(0)} at ${half[0][0]}, ${half.at(-1)![1].toFixed(0)} at the end; ` +
-    `slope of the second half ${(slope(half) * 1000).toFixed(2)} MiB a thousand steps`;
+    `slope of the second half ${(slope(half) * 1000).toFixed(2)} MiB a thousand steps, of what JavaScript holds ` +
+    `${(slope(heap.slice(heap.length / 2)) * 1000).toFixed(2)} (${heap.at(-1)![1].toFixed(0)} MiB at the end)`;
   process.stdout.write(`${line}\n`);
 }
 
