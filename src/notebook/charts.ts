@@ -27,11 +27,11 @@ export function trainingCurve(history: readonly CurvePoint[], title: string): Fi
     line: { color: '#999', dash: 'dot', width: 1 },
   };
   return figure([...losses, rate], {
-    title: { text: title },
+    title: { text: `${title}: loss` },
     height: 300,
     margin: { l: 70, r: 80, t: 50, b: 50 },
     xaxis: { title: { text: 'iteration' } },
-    yaxis: { title: { text: 'loss' }, type: 'log', exponentformat: 'power', nticks: 5 },
+    yaxis: { type: 'log', exponentformat: 'power', nticks: 5 },
     yaxis2: {
       title: { text: 'learning rate' },
       overlaying: 'y',
@@ -60,7 +60,10 @@ function averaged(history: readonly CurvePoint[]): CurvePoint[] {
   return out;
 }
 
-/** The values of one column of a table, with the number of its rows that have a run. */
+/**
+ * The values of one column of a table, of the rows that have a run; labels name the network where there are several.
+ * @throws InputError where no row has one
+ */
 function columnOf(
   table: Table,
   column: number,
@@ -70,9 +73,10 @@ function columnOf(
       `'${table.title}' has ${table.columns.length} columns: there is no column ${column}`,
     );
   }
+  const networks = new Set(table.rows.map(({ network }) => network).filter((network) => network !== ''));
   const values = table.rows.flatMap((row) => {
     const { ours } = row.cells[column];
-    const label = row.network === '' ? row.method : `${row.method} (${row.network})`;
+    const label = row.network === '' || networks.size < 2 ? row.method : `${row.method} (${row.network})`;
     return ours === undefined ? [] : [{ ...ours, label, row }];
   });
   if (values.length === 0) throw new InputError(`no row of '${table.title}' has a run`);
@@ -103,7 +107,7 @@ export function tableBars(table: Table, column = 0): Figure {
     {
       title: { text: table.title },
       height: 120 + 26 * values.length,
-      margin: { l: 260, r: 30, t: 50, b: 50 },
+      margin: { l: marginOf(values), r: 30, t: 50, b: 50 },
       // Differences are small beside the values: the axis begins near the least.
       xaxis: { title: { text: `${group}: ${title}` }, range: [low - room, high + room] },
       yaxis: { autorange: 'reversed', ticks: '' },
@@ -131,7 +135,6 @@ export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes
     return time === undefined ? [] : [{ ...value, time }];
   });
   if (points.length === 0) throw new InputError(`no row of '${table.title}' has a run and a measured time`);
-  const { group, title } = table.columns[column];
   return figure(
     points.map(({ label, mean, half = 0, time }, i) => ({
       name: label,
@@ -142,15 +145,28 @@ export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes
       marker: { size: 10, symbol: SYMBOLS[Math.floor(i / COLOURS.length) % SYMBOLS.length] },
     })),
     {
-      title: { text: table.title },
+      title: { text: titleOf(table, column) },
       height: 440,
-      margin: { l: 110, r: 240, t: 50, b: 60 },
+      margin: { l: 70, r: 60 + marginOf(points), t: 70, b: 60 },
       xaxis: { title: { text: "time of a training step, multiples of L1's" } },
-      yaxis: { title: { text: `${group}: ${title}`, standoff: 20 } },
       legend: { x: 1.02, y: 1 },
     },
   );
 }
+
+/** The table, and below it what of it is shown: beside the axis Plotly would have to know how wide its numbers are. */
+function titleOf(table: Table, column: number): string {
+  const { group, title } = table.columns[column];
+  return `${table.title}<br>${group}: ${title}`;
+}
+
+/** Room for labels beside an axis, pixels. */
+function marginOf(values: readonly { readonly label: string }[]): number {
+  return 30 + LETTER * Math.max(...values.map(({ label }) => label.length));
+}
+
+/** Width of a letter of a figure's text, pixels. */
+const LETTER = 6.8;
 
 const SYMBOLS = ['circle', 'square', 'diamond', 'cross', 'triangle-up', 'star'] as const;
 
@@ -158,7 +174,6 @@ const SYMBOLS = ['circle', 'square', 'diamond', 'cross', 'triangle-up', 'star'] 
 export function sweepCurve(table: Table, values: readonly number[], name: string, column = 0): Figure {
   const rows = table.rows.map((row, i) => ({ x: values[i], ours: row.cells[column].ours }));
   const points = rows.flatMap(({ x, ours }) => (ours === undefined ? [] : [{ x, ...ours }]));
-  const { group, title } = table.columns[column];
   return figure(
     [
       {
@@ -174,10 +189,9 @@ export function sweepCurve(table: Table, values: readonly number[], name: string
       },
     ],
     {
-      title: { text: table.title },
-      margin: { l: 110, r: 30, t: 50, b: 50 },
+      title: { text: titleOf(table, column) },
+      margin: { l: 70, r: 30, t: 70, b: 50 },
       xaxis: { title: { text: name }, type: 'category' },
-      yaxis: { title: { text: `${group}: ${title}`, standoff: 20 } },
     },
   );
 }

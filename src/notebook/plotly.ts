@@ -66,7 +66,9 @@ interface Page {
 }
 
 interface PageElement {
+  readonly tagName: string;
   readonly textContent: string | null;
+  getAttribute(name: string): string | null;
   remove(): void;
 }
 
@@ -86,9 +88,15 @@ function openPage(): Page {
   const { window } = new JSDOM('<body></body>', { pretendToBeVisual: true, runScripts: 'outside-only' });
   window.URL.createObjectURL = () => '';
   const width = (element: PageElement): number => (element.textContent ?? '').length * CHARACTER;
+  /** A text lies about its anchor, and mostly above its base line. */
+  const place = (element: PageElement): { readonly left: number; readonly top: number } => {
+    if (element.tagName.toLowerCase() !== 'text') return { left: 0, top: 0 };
+    const share = { start: 0, middle: 0.5, end: 1 }[element.getAttribute('text-anchor') ?? 'start'] ?? 0;
+    return { left: -share * width(element), top: -ASCENT };
+  };
   Object.assign(window.SVGElement.prototype, {
     getBBox(this: PageElement) {
-      return { x: 0, y: -10, width: width(this), height: LINE };
+      return { x: place(this).left, y: -ASCENT, width: width(this), height: LINE };
     },
     getComputedTextLength(this: PageElement) {
       return width(this);
@@ -96,8 +104,9 @@ function openPage(): Page {
   });
   Object.assign(window.Element.prototype, {
     getBoundingClientRect(this: PageElement) {
-      const right = width(this);
-      return { x: 0, y: 0, left: 0, top: 0, right, bottom: LINE, width: right, height: LINE };
+      const { left, top } = place(this);
+      const size = { width: width(this), height: LINE };
+      return { ...size, x: left, y: top, left, top, right: left + size.width, bottom: top + LINE };
     },
   });
   Object.assign(window.HTMLCanvasElement.prototype, {
@@ -115,6 +124,8 @@ function openPage(): Page {
 /** Pixels of an average character and of a line of Plotly's 12-pixel text. */
 const CHARACTER = 6.5;
 const LINE = 14;
+/** Of the line, above the base line. */
+const ASCENT = 11;
 
 /** The pixels of a canvas, with as much of its drawing as Plotly's heat maps and images use. */
 class Painted {

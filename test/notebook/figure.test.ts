@@ -99,13 +99,13 @@ describe('charts', () => {
     ];
     const table = { id: 'table2', title: 'T', notes: [], columns: [COLUMN], rows } as unknown as Table;
     const [bars] = tableBars(table).data as [{ y: string[]; x: number[]; error_x: { array: number[] } }];
-    expect(bars.y).toEqual(['L1 (SeeMoRe)', 'Ours (SeeMoRe)']);
+    expect(bars.y).toEqual(['L1', 'Ours']);
     expect(bars.x).toEqual([27, 28]);
     expect(bars.error_x.array).toEqual([0.5, 0]);
     expect(() => tableBars(table, 1)).toThrow(/there is no column 1/);
     const times: StepTimes = (_, method) => (method === 'L1' ? 1 : undefined);
     expect(costCurve(table, 0, times).data).toMatchObject([
-      { name: 'L1 (SeeMoRe)', x: [1], y: [27], error_y: { array: [0.5] } },
+      { name: 'L1', x: [1], y: [27], error_y: { array: [0.5] } },
     ]);
     expect(() => costCurve(table, 0, () => undefined)).toThrow(/no row of 'T' has a run and a measured time/);
   });
