@@ -44,7 +44,7 @@ describe.skipIf(!existsSync(join(PACKAGE_ROOT, 'dist', 'notebook', 'index.js')))
       expect(plain(stopped).at(-1)).toMatch(
         /^stopped after \d+ of 500 iterations.*run the cell again to go on$/,
       );
-      expect(plain(stopped)).toContain('figure: seemore, mimic');
+      expect(plain(stopped)).toContain('figure: seemore, mimic: loss');
       expect(plain(stopped).some((text) => /^LR, SR and HR, 808x/.test(text))).toBe(true); // LR, mimicked LR, SR, HR
       const step = Number(/stopped after (\d+)/.exec(plain(stopped).at(-1)!)![1]);
       const lines = readFileSync(join(folder, 'run', 'log.jsonl'), 'utf8')
