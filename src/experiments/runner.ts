@@ -15,6 +15,7 @@ import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
 import { MIMICSR_BIN, versions } from '../util/versions';
 import { readWeights } from '../weights/load';
+import { readSafetensorsMetadata } from '../weights/safetensors';
 import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
 import { runFolder, runRecord, type Experiment } from './experiment';
 import type { Grid } from './grids';
@@ -274,11 +275,13 @@ export async function runGrid(
   return { results, failed, stopped: signal?.aborted ?? false };
 }
 
-/** The file with a run's trained network; undefined where it is not here (yet). */
+/** The file with a run's trained network; undefined where it is not here, or not of the last iteration. */
 function trainedWeights(run: PlannedRun, { runs }: Folders): string | undefined {
   if (run.experiment === undefined) return undefined;
   const { weights } = runFiles(runFolder(runs, run.experiment));
-  return existsSync(weights) ? weights : undefined;
+  if (!existsSync(weights)) return undefined;
+  const { step } = readSafetensorsMetadata(weights);
+  return Number(step) === run.experiment.config.recipe.iterations ? weights : undefined;
 }
 
 /** Whether a trained network of the plan is here: results are kept longer than weights. */
@@ -287,7 +290,7 @@ export function hasTrained(plan: readonly PlannedRun[], folders: Folders): boole
 }
 
 /**
- * The trained network of a run as an upscaler, with what frees it; undefined where its weights are not here (yet).
+ * The trained network of a run as an upscaler, with what frees it; undefined where it is not trained to its end here.
  */
 export function trainedUpscaler(
   run: PlannedRun,

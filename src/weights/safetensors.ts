@@ -8,6 +8,7 @@
  * The writer gives the same bytes for the same input. Left out: element types that PyTorch weights do not use (8-bit
  * floats, complex numbers, unsigned 32 and 64 bits).
  */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../util/errors';
 import { writeFileAtomic } from '../util/write-file';
 import type { Dtype, StoredTensor } from './tensor-file';
@@ -44,19 +45,7 @@ export function readSafetensors(path: string): SafetensorsFile {
  * alignment allows it, so the caller must not overwrite it.
  */
 export function parseSafetensors(bytes: Uint8Array, label: string): SafetensorsFile {
-  if (bytes.length < 8) {
-    throw new InputError(
-      `${label}: not a safetensors file: expected at least 8 bytes, found ${bytes.length}`,
-    );
-  }
-  const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  const room = Math.min(bytes.length - 8, MAX_HEADER_BYTES);
-  if (headerBytes > BigInt(room)) {
-    throw new InputError(
-      `${label}: not a safetensors file, or a truncated one: the header is said to have ${headerBytes} bytes, there is room for ${room}`,
-    );
-  }
-  const start = 8 + Number(headerBytes);
+  const start = headerEnd(bytes.subarray(0, 8), bytes.length, label);
   const header = new HeaderScanner(decodeUtf8(bytes.subarray(8, start), label), label).header();
   checkTiling(header.entries, bytes.length - start, label);
 
@@ -66,6 +55,40 @@ export function parseSafetensors(bytes: Uint8Array, label: string): SafetensorsF
     tensors.set(name, storedTensor(dtype, shape, data));
   }
   return { tensors, metadata: Object.fromEntries(header.metadata) };
+}
+
+/**
+ * The metadata alone, without reading the tensors.
+ * @throws InputError as `readSafetensors`, but for what is wrong with the data
+ */
+export function readSafetensorsMetadata(path: string): SafetensorsFile['metadata'] {
+  const file = openSync(path, 'r');
+  try {
+    const length = new Uint8Array(8);
+    const end = headerEnd(length.subarray(0, readSync(file, length, 0, 8, 0)), fstatSync(file).size, path);
+    const bytes = new Uint8Array(end - 8);
+    readSync(file, bytes, 0, bytes.length, 8);
+    return Object.fromEntries(new HeaderScanner(decodeUtf8(bytes, path), path).header().metadata);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Where the header ends, by the file's first eight bytes. */
+function headerEnd(first: Uint8Array, fileBytes: number, label: string): number {
+  if (first.length < 8) {
+    throw new InputError(
+      `${label}: not a safetensors file: expected at least 8 bytes, found ${first.length}`,
+    );
+  }
+  const headerBytes = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  const room = Math.min(fileBytes - 8, MAX_HEADER_BYTES);
+  if (headerBytes > BigInt(room)) {
+    throw new InputError(
+      `${label}: not a safetensors file, or a truncated one: the header is said to have ${headerBytes} bytes, there is room for ${room}`,
+    );
+  }
+  return 8 + Number(headerBytes);
 }
 
 /**

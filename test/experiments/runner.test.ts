@@ -8,6 +8,7 @@ import { grid } from '../../src/experiments/grids';
 import { profile } from '../../src/experiments/profiles';
 import {
   completeRun,
+  hasTrained,
   missingBenchmarks,
   openRuns,
   planGrid,
@@ -40,7 +41,10 @@ describe('A grid', () => {
     });
     expect(stopped).toBe(false);
     expect(readResults(join(folders.runs, plan[1].id, 'scores.csv'))).toEqual([]); // half a run is no result
-    expect(existsSync(runFiles(join(folders.runs, plan[1].id)).checkpoint)).toBe(true);
+    const { checkpoint, weights } = runFiles(join(folders.runs, plan[1].id));
+    expect([checkpoint, weights].map((path) => existsSync(path))).toEqual([true, true]);
+    expect(hasTrained([plan[1]], folders)).toBe(false); // nor is half a network one to be shown
+    expect(trainedUpscaler(plan[1], folders)).toBeUndefined();
   });
 
   it('trains and scores what is missing, one run after the other, and merges the scores', async () => {

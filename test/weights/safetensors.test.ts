@@ -8,6 +8,7 @@ import {
   encodeSafetensors,
   parseSafetensors,
   readSafetensors,
+  readSafetensorsMetadata,
   writeSafetensors,
 } from '../../src/weights/safetensors';
 import type { Dtype, StoredTensor } from '../../src/weights/tensor-file';
@@ -81,6 +82,7 @@ describe('safetensors: what is written is read back', () => {
     const { tensors, metadata } = readSafetensors(path);
     expect(tensors.get('weight')).toEqual(weight);
     expect(metadata).toEqual({ step: '12' });
+    expect(readSafetensorsMetadata(path)).toEqual({ step: '12' });
   });
 
   it('with the data at a multiple of 8 and every tensor aligned to its element, whatever the order of the types', () => {
@@ -241,6 +243,18 @@ describe('safetensors: a file that is not right is refused with its name, what w
     expect(() => parseSafetensors(fileOf(Buffer.from([0x7b, 0xff, 0x7d]).toString('latin1')), 'x')).toThrow(
       InputError,
     );
+  });
+
+  it('so is one of which the metadata alone is read', () => {
+    const path = join(folder, 'short.safetensors');
+    for (const [bytes, message] of [
+      [new Uint8Array(7), /short\.safetensors: .*at least 8 bytes, found 7/],
+      [new Uint8Array(16).fill(0xff, 0, 8), /short\.safetensors: .* room for 8/],
+      [fileOf('{"__metadata__":'), /short\.safetensors: not a valid safetensors header/],
+    ] as const) {
+      writeFileSync(path, bytes);
+      expect(() => readSafetensorsMetadata(path)).toThrow(message);
+    }
   });
 
   it('a header that is not UTF-8', () => {
