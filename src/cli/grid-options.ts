@@ -13,6 +13,7 @@ export interface GridFlags {
   readonly seeds?: number[];
   readonly iterations?: number;
   readonly lambdas?: number[];
+  readonly misalignments?: number[];
   readonly out?: string;
   readonly runs: string;
   readonly engine?: string;
@@ -26,7 +27,12 @@ export function withGridOptions(command: Command): Command {
     .option('--processes <names>', `rows: ${METHOD_NAMES.join(', ')} (default: the table's)`, list)
     .option('--seeds <numbers>', "seeds (default: the profile's)", (text) => list(text).map(count('--seeds')))
     .option('--iterations <n>', "updates of a run (default: the profile's)", count('--iterations'))
-    .option('--lambdas <numbers>', 'of the sweep', (text) => list(text).map(number('--lambdas')))
+    .option('--lambdas <numbers>', 'weights of the colour term for lambda', (text) =>
+      list(text).map(number('--lambdas')),
+    )
+    .option('--misalignments <numbers>', 'sizes of the movement for misalignment, LR pixels', (text) =>
+      list(text).map(number('--misalignments')),
+    )
     .option('--out <folder>', 'results (default: results/PROFILE)')
     .option('--runs <folder>', 'run folders', 'runs')
     .option(...ENGINE_FLAG);
@@ -36,7 +42,7 @@ const list = (text: string): string[] => text.split(',').map((part) => part.trim
 
 /** Names are checked when the request is opened. */
 export function gridRequest(what: string, flags: GridFlags): GridRequest {
-  const { profile, seeds, iterations, lambdas, out, runs, engine } = flags;
+  const { profile, seeds, iterations, lambdas, misalignments, out, runs, engine } = flags;
   return {
     what,
     profile,
@@ -45,6 +51,7 @@ export function gridRequest(what: string, flags: GridFlags): GridRequest {
     ...(seeds ? { seeds } : {}),
     ...(iterations === undefined ? {} : { iterations }),
     ...(lambdas ? { lambdas } : {}),
+    ...(misalignments ? { misalignments } : {}),
     ...(out === undefined ? {} : { out }),
     runs,
     ...(engine === undefined ? {} : { engine }),

@@ -5,12 +5,15 @@ import { startEngine } from '../engine/engines';
 import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experiments/alignment-truth';
 import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
+import type { Grid } from '../experiments/grids';
 import type { OpenedRequest } from '../experiments/request';
-import { hasTrained } from '../experiments/runner';
+import { hasTrained, type Folders, type PlannedRun } from '../experiments/runner';
 import type { Table } from '../experiments/table';
 import { tableCells } from '../experiments/table-text';
 import { writeImage } from '../image/file';
-import { alignmentPictures } from '../mimic/alignment-overview';
+import { alignmentPictures, LR_CAPTIONS } from '../mimic/alignment-overview';
+import { lineChart, sweepCurve, tableBars } from '../notebook/charts';
+import type { Figure } from '../notebook/figure';
 import { InputError } from '../util/errors';
 import { writeFileAtomic } from '../util/write-file';
 import { note, print, progress, table } from './output';
@@ -23,10 +26,30 @@ export function printTable({ grid, folders }: OpenedRequest, filled: Table): voi
   );
 }
 
-/** Figure 5, or crops. */
-export async function writePictures(opened: OpenedRequest): Promise<void> {
-  if (opened.request.what === 'fig5') await writeFigure5(opened);
+/** What is to be seen of a grid whose runs are finished: Figure 5, or its chart and the crops of its networks. */
+export async function writePictures(opened: OpenedRequest, filled: Table): Promise<void> {
+  if (opened.request.what === 'fig5') {
+    await writeFigure5(opened);
+    return;
+  }
+  await writeChart(opened, filled);
+  if (opened.grid.id === 'misalignment') await writeGeometry(opened);
   else await writeCrops(opened);
+}
+
+/** Sweeps as curves, ablations and importance as bars, by PSNR on the first benchmark with the camera's LR. */
+async function writeChart({ grid, folders }: OpenedRequest, filled: Table): Promise<void> {
+  const bars = grid.id === 'ablations' || grid.id === 'importance';
+  if (filled.sweep === undefined && !bars) return;
+  const column = filled.columns.findIndex(({ benchmark }) => benchmark.lr !== 'bicubic');
+  const draw = bars ? tableBars : sweepCurve;
+  await writeFigure(folders, grid.id, draw(filled, Math.max(0, column)));
+}
+
+async function writeFigure({ results }: Folders, name: string, figure: Figure): Promise<void> {
+  const path = join(dirname(results), `${name}.png`);
+  writeFileAtomic(path, await figure.png());
+  note(path);
 }
 
 /** The pictures that go with a table: crops of its benchmarks, where the runs' weights are here. */
@@ -49,28 +72,49 @@ async function writeCrops({ request, grid: asked, plan, folders }: OpenedRequest
   }
 }
 
-/** Figure 5: what the modules of the grid's mimic runs do to shots of their camera, with error maps of the first. */
-async function writeFigure5({ request, grid: asked, plan, folders }: OpenedRequest): Promise<void> {
+/** What a module does to shots of the camera that it was trained with. */
+interface MeasuredModule {
+  readonly method: string;
+  readonly truth: AlignmentTruth;
+  readonly run: PlannedRun;
+}
+
+/** The modules of the grid's mimic runs that are trained here, on the camera, which knows the truth. */
+async function measureModules({ request, grid, plan, folders }: OpenedRequest): Promise<MeasuredModule[]> {
   await startEngine(request.engine);
-  const folder = dirname(folders.results);
-  const truths: { method: string; truth: AlignmentTruth }[] = [];
-  for (const { method, experiment } of plan) {
-    if (experiment?.config.process.name !== 'mimic' || experiment.config.data.kind === 'pairs') continue;
+  const measured: MeasuredModule[] = [];
+  for (const run of plan) {
+    const { method, experiment } = run;
+    if (experiment?.config.process.name !== 'mimic' || !hasTrained([run], folders)) continue;
+    const { data } = experiment.config;
+    if (data.kind === 'pairs') continue;
     const truth = await alignmentTruth(runFolder(folders.runs, experiment), {
-      camera: experiment.config.data.preset,
-      pictures: asked.profile.cameraBenchmarks[0] ?? 'scenes',
+      camera: data.preset,
+      ...(data.misalignment === undefined ? {} : { misalignment: data.misalignment }),
+      pictures: grid.profile.cameraBenchmarks[0] ?? 'scenes',
       progress,
     });
-    const { overview } = await alignmentPictures(truth.example);
-    await writeImage(join(folder, `fig5-${method.toLowerCase().replace(/\W+/g, '-')}.png`), overview);
-    truths.push({ method, truth });
+    measured.push({ method, truth, run });
   }
-  if (truths.length === 0) {
+  return measured;
+}
+
+/** Figure 5: in numbers, with error maps of the first shot. */
+async function writeFigure5(opened: OpenedRequest): Promise<void> {
+  const folder = dirname(opened.folders.results);
+  const measured = await measureModules(opened);
+  if (measured.length === 0) {
     throw new InputError(
-      'fig5 needs the simulated camera, which knows the truth: choose another profile, or mimicsr align',
+      'fig5 needs a trained module of the simulated camera, which knows the truth: choose another profile, or mimicsr align',
     );
   }
-  const records = alignmentRecords(truths);
+  for (const { method, truth } of measured) {
+    const { overview } = await alignmentPictures(truth.example);
+    const path = join(folder, `fig5-${method.toLowerCase().replace(/\W+/g, '-')}.png`);
+    await writeImage(path, overview);
+    note(path);
+  }
+  const records = alignmentRecords(measured);
   writeFileAtomic(join(folder, 'fig5.csv'), stringify(records, { header: true }));
   print(
     table(
@@ -81,5 +125,45 @@ async function writeFigure5({ request, grid: asked, plan, folders }: OpenedReque
   print(
     "reduction: % by which the squared error is below the LR's. The paper, on its own pictures: 69.36 with the mimicking module, " +
       '9.77 with optical flow',
+  );
+}
+
+/** By the size of the misalignment: how far the LR, the warped LR and the mimicked LR are off. */
+async function writeGeometry(opened: OpenedRequest): Promise<void> {
+  const { folders } = opened;
+  const measured = await measureModules(opened);
+  if (measured.length === 0) return;
+  const records = alignmentRecords(measured);
+  writeFileAtomic(
+    join(dirname(folders.results), 'misalignment-geometry.csv'),
+    stringify(records, { header: true }),
+  );
+  await writeFigure(folders, 'misalignment-geometry', geometryCurve(opened.grid, measured));
+}
+
+function geometryCurve({ rows, sweep }: Grid, measured: readonly MeasuredModule[]): Figure {
+  const lines = new Map<string, { x: number[]; y: number[] }>();
+  for (const { method, truth } of measured) {
+    const row = rows.findIndex((r) => r.method === method);
+    const size = Number(sweep!.values[row % sweep!.values.length]);
+    for (const { picture, misalignment } of truth.measures) {
+      // LR and warped LR are the same for every module.
+      const series = sweep!.series[Math.floor(row / sweep!.values.length)];
+      const name = picture === 'mimicked' ? `${LR_CAPTIONS.mimicked}, ${series}` : LR_CAPTIONS[picture];
+      const line = lines.get(name) ?? { x: [], y: [] };
+      if (!line.x.includes(size)) {
+        line.x.push(size);
+        line.y.push(misalignment);
+      }
+      lines.set(name, line);
+    }
+  }
+  return lineChart(
+    [...lines].map(([name, line]) => ({ name, ...line })),
+    {
+      title: 'Where the content is, by the size of the misalignment',
+      x: 'misalignment, LR pixels',
+      y: 'off by, LR pixels',
+    },
   );
 }

@@ -136,11 +136,12 @@ function collectCommand(): Command {
     .action(async (what: string, flags: Flags) => {
       const request = gridRequest(what, flags);
       const opened = openRequest(request);
-      printTable(opened, await collectGrid(request));
+      const filled = await collectGrid(request);
+      printTable(opened, filled);
       const status = await gridStatus(request, LAUNCHERS[flags.launcher]);
       const left = status.filter(({ state }) => state !== 'finished').length;
       if (left > 0) note(`${left} of ${status.length} runs are not finished: mimicsr grid status ${what}`);
-      else await writePictures(opened);
+      else await writePictures(opened, filled);
     });
 }
 

@@ -70,9 +70,10 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
       onResults: (results) => writeTable(fillGrid(asked, results), dirname(folders.results)),
     }),
   );
-  printTable(opened, fillGrid(asked, outcome.results));
+  const filled = fillGrid(asked, outcome.results);
+  printTable(opened, filled);
   if (outcome.stopped) return;
-  await writePictures(opened);
+  await writePictures(opened, filled);
   if (outcome.failed.length > 0) throw new InputError(`not finished:\n${outcome.failed.join('\n')}`);
 }
 

@@ -25,6 +25,7 @@ interface Flags {
   readonly pairs?: string;
   readonly photos?: string;
   readonly camera?: string;
+  readonly misalignment?: number;
   readonly out?: string;
   readonly engine?: string;
   readonly [recipe: string]: unknown;
@@ -56,6 +57,11 @@ export function trainCommand(): Command {
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
     .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
+    .option(
+      '--misalignment <px>',
+      "size of the camera's movement in every pair, LR pixels (default: drawn as the preset says)",
+      number('--misalignment'),
+    )
     .option('--iterations <n>', 'updates in all', count('--iterations'))
     .option('--batch <n>', 'patches an update', count('--batch'))
     .option('--patch <n>', 'LR patch side, pixels', count('--patch'))
@@ -120,16 +126,18 @@ function processOf(
   return { name: knownName('training process', process, PROCESS_NAMES) as 'l1' };
 }
 
-function dataOf({ pairs, photos, camera }: Flags): TrainingSettings['data'] | undefined {
-  if (pairs !== undefined && (photos !== undefined || camera !== undefined)) {
-    throw new InputError('--pairs are real pairs: they go without --photos and --camera');
+function dataOf({ pairs, photos, camera, misalignment }: Flags): TrainingSettings['data'] | undefined {
+  const simulated = [photos, camera, misalignment].some((flag) => flag !== undefined);
+  if (pairs !== undefined && simulated) {
+    throw new InputError('--pairs are real pairs: they go without --photos, --camera and --misalignment');
   }
   if (pairs !== undefined) return { kind: 'pairs', folder: pairs };
-  if (photos === undefined && camera === undefined) return undefined;
+  if (!simulated) return undefined;
   const preset = (camera ?? 'realsr-like') as 'aligned'; // the schema checks the name
+  const moved = misalignment === undefined ? {} : { misalignment };
   return photos === undefined || photos === 'scenes'
-    ? { kind: 'scenes', preset }
-    : { kind: 'camera', preset, photos };
+    ? { kind: 'scenes', preset, ...moved }
+    : { kind: 'camera', preset, photos, ...moved };
 }
 
 function missingData(): never {

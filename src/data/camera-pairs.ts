@@ -5,7 +5,7 @@ import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import { photograph, type CameraShot } from './camera';
-import { CAMERA_PRESETS, drawCamera, type CameraPreset, type CameraPresetName } from './camera-presets';
+import { CAMERA_PRESETS, cameraPreset, drawCamera, type CameraPreset, type CameraPresetName } from './camera-presets';
 import { fingerprintOf, pixelsOf, type PairSet, type PhotosSource } from './pairs';
 import { drawScene } from './scenes';
 
@@ -62,25 +62,36 @@ export function cameraShot(
   return photograph(image, camera, new Random(seed, 'shot', index));
 }
 
+export interface CameraPairsOptions {
+  /**
+   * Which LR picture: as the camera takes it (`lr`, the default), or `aligned`, the same blur, noise and JPEG in the HR's
+   * geometry and colour.
+   */
+  readonly view?: 'lr' | 'aligned';
+  /** Size of the movement in every pair, LR pixels, in place of the preset's range. */
+  readonly misalignment?: number | undefined;
+}
+
 /**
  * Each picture photographed once with a camera drawn from the preset; what camera and which noise depends on seed and
  * index alone. Pictures smaller than a training patch allows are refused when they are loaded.
- * @param view which LR picture: as the camera takes it, or `aligned`, the same blur, noise and JPEG in the HR's geometry
- *   and colour
+ * @throws InputError where there are no photographs, or the preset has no movement whose size could be set
  */
 export function cameraPairs(
   photos: PhotoSource,
   preset: CameraPresetName,
   seed: number,
-  view: 'lr' | 'aligned' = 'lr',
+  { view = 'lr', misalignment }: CameraPairsOptions = {},
 ): PairSet {
   if (photos.size === 0) throw new InputError('no photographs to make pairs from');
+  const camera = cameraPreset(preset, misalignment);
+  const moved = misalignment === undefined ? {} : { misalignment };
   return {
-    description: `${preset} camera${view === 'aligned' ? ', held still,' : ''} on ${photos.description}`,
+    description: `${preset} camera${stance(view, misalignment)} on ${photos.description}`,
     size: photos.size,
     async load(index) {
       const { name, image } = await photos.load(index);
-      const shot = await cameraShot(image, CAMERA_PRESETS[preset], seed, index);
+      const shot = await cameraShot(image, camera, seed, index);
       return { name, lr: pixelsOf(shot[view]), hr: pixelsOf(shot.hr) };
     },
     fingerprint: () =>
@@ -91,10 +102,16 @@ export function cameraPairs(
         preset,
         seed,
         ...(view === 'lr' ? [] : [view]),
+        ...(misalignment === undefined ? [] : [moved]),
       ),
     // Loader threads open a set by its source, which knows no view.
     ...(photos.source === undefined || view !== 'lr'
       ? {}
-      : { source: { kind: 'camera', photos: photos.source, preset, seed } }),
+      : { source: { kind: 'camera', photos: photos.source, preset, seed, ...moved } }),
   };
+}
+
+function stance(view: CameraPairsOptions['view'], misalignment: number | undefined): string {
+  if (view === 'aligned') return ', held still,';
+  return misalignment === undefined ? '' : `, moved by ${misalignment} LR pixels,`;
 }

@@ -1,3 +1,4 @@
+import { InputError } from '../util/errors';
 import type { Random } from '../util/random';
 import type { CameraOptions } from './camera-options';
 import { cameraOptions } from './camera-options';
@@ -170,6 +171,19 @@ export const CAMERA_PRESETS: Readonly<Record<CameraPresetName, CameraPreset>> = 
     ...REALSR_DEGRADATION,
   },
 };
+
+/**
+ * A preset by name, with one size of movement in place of its range where one is given.
+ * @param misalignment LR pixels: about the median length of the flow in every pair
+ * @throws InputError where the preset has no movement to give that size to
+ */
+export function cameraPreset(name: CameraPresetName, misalignment?: number): CameraPreset {
+  const preset = CAMERA_PRESETS[name];
+  if (misalignment === undefined) return preset;
+  if (preset.movement === STILL)
+    throw new InputError(`camera '${name}' is held still: it has no movement of ${misalignment} LR pixels`);
+  return { ...preset, misalignment: [misalignment, misalignment] };
+}
 
 /** One camera of a preset: settings for one picture. */
 export function drawCamera(preset: CameraPreset, random: Random): CameraOptions {

@@ -7,10 +7,12 @@ export function reopenPairs(source: PairSource): PairSet {
     case 'files':
       return filePairs(source.files, source.description);
     case 'camera': {
-      const { photos, preset, seed } = source;
-      return photos.kind === 'files'
-        ? cameraPairs(filePhotos(photos.files, photos.description), preset, seed)
-        : cameraPairs(scenePhotos(photos.count, photos.seed), preset, seed);
+      const { photos, preset, seed, misalignment } = source;
+      const opened =
+        photos.kind === 'files'
+          ? filePhotos(photos.files, photos.description)
+          : scenePhotos(photos.count, photos.seed);
+      return cameraPairs(opened, preset, seed, { misalignment });
     }
   }
 }

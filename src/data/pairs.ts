@@ -55,6 +55,7 @@ export type PairSource =
       readonly photos: PhotosSource;
       readonly preset: CameraPresetName;
       readonly seed: number;
+      readonly misalignment?: number;
     };
 
 /** Plain data that names pictures: files, or drawn scenes. */

@@ -6,7 +6,7 @@
 import { datasetPhotos } from '../data/datasets';
 import type { CameraShot } from '../data/camera';
 import { cameraShot, scenePhotos, type CameraPresetName } from '../data/camera-pairs';
-import { CAMERA_PRESETS, type CameraPreset } from '../data/camera-presets';
+import { cameraPreset } from '../data/camera-presets';
 import { loadFlowEstimator, type LoadedEstimator } from '../flow/estimators';
 import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
@@ -99,10 +99,7 @@ async function takeShots({
   misalignment,
 }: AlignmentTruthOptions): Promise<CameraShot[]> {
   const photos = pictures === 'scenes' ? scenePhotos(count, BENCHMARK_SEED) : datasetPhotos(pictures);
-  const preset: CameraPreset = {
-    ...CAMERA_PRESETS[camera],
-    ...(misalignment === undefined ? {} : { misalignment: [misalignment, misalignment] }),
-  };
+  const preset = cameraPreset(camera, misalignment);
   const shots: CameraShot[] = [];
   for (let i = 0; i < Math.min(count, photos.size); i++) {
     const { image } = await photos.load(i);

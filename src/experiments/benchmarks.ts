@@ -75,12 +75,9 @@ function allPairs({ name, kind, lr }: Benchmark): PairSet {
   const drawn = name === 'scenes' ? scenePhotos(SCENES, BENCHMARK_SEED) : undefined;
   if (lr === 'real') return datasetPairs(name);
   if (lr === 'bicubic') return drawn === undefined ? datasetPairs(name) : bicubicPairs(drawn);
-  return cameraPairs(
-    drawn ?? datasetPhotos(name),
-    lr,
-    BENCHMARK_SEED,
-    kind === 'full-reference' ? 'aligned' : 'lr',
-  );
+  return cameraPairs(drawn ?? datasetPhotos(name), lr, BENCHMARK_SEED, {
+    view: kind === 'full-reference' ? 'aligned' : 'lr',
+  });
 }
 
 /** Each picture with its LR by MATLAB's bicubic. */

@@ -28,9 +28,10 @@ export function experiment(settings: TrainingSettings): Experiment {
   return { id: `${network.name}-${process.name}-${dataName(data)}-s${recipe.seed}-${hash}`, config };
 }
 
-/** The camera's preset, or the name of the folder of real pairs. */
+/** The camera's preset, with the size of its movement where that is set, or the name of the folder of real pairs. */
 function dataName(data: DataConfig): string {
-  if (data.kind !== 'pairs') return data.preset;
+  if (data.kind !== 'pairs')
+    return data.misalignment === undefined ? data.preset : `${data.preset}-${data.misalignment}px`;
   return (data.folder.split(/[\\/]/).pop() ?? '').replace(/[^\w.-]/g, '_');
 }
 

@@ -38,6 +38,13 @@ export interface GridColumn {
   readonly metric: ScoreMetric;
 }
 
+/** Of a grid whose rows are the values of one thing, in their order; where it has several series, one after the other. */
+export interface Sweep {
+  readonly name: string;
+  readonly values: readonly (number | string | boolean)[];
+  readonly series: readonly string[];
+}
+
 export interface Grid {
   /** "variants": a grid of one's own, see `variantGrid`. */
   readonly id: GridName | 'variants';
@@ -47,9 +54,18 @@ export interface Grid {
   readonly notes: readonly string[];
   readonly rows: readonly GridRow[];
   readonly columns: readonly GridColumn[];
+  readonly sweep?: Sweep;
 }
 
-export const GRID_NAMES = ['table1', 'table2', 'table3', 'importance', 'ablations', 'lambda'] as const;
+export const GRID_NAMES = [
+  'table1',
+  'table2',
+  'table3',
+  'importance',
+  'misalignment',
+  'ablations',
+  'lambda',
+] as const;
 export type GridName = (typeof GRID_NAMES)[number];
 
 /** Which rows; left out: all. */
@@ -59,9 +75,11 @@ export interface GridOptions {
   readonly seeds?: readonly number[];
   /** Updates of a run, where they are not to be the profile's. */
   readonly iterations?: number;
-  /** Of the sweep. */
+  /** Of the sweep over lambda. */
   readonly lambdas?: readonly number[];
-  /** Sweep and ablations: of which network. */
+  /** Of the sweep over the misalignment: sizes, LR pixels. */
+  readonly misalignments?: readonly number[];
+  /** Sweeps and ablations: of which network. */
   readonly network?: NetworkName;
 }
 
@@ -77,6 +95,15 @@ const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly Me
 
 export const LAMBDAS = [0, 0.001, 0.01, 0.1, 1] as const;
 
+/** Sizes of the movement in LR pixels; `srraw-like` has 0.42 to 1.75. */
+export const MISALIGNMENTS = [0, 0.5, 1, 2, 4] as const;
+/** One row a size each. */
+const MISALIGNED_METHODS = [
+  'l1',
+  'alignment-loss-recoloured',
+  'mimic-recoloured',
+] as const satisfies readonly MethodName[];
+
 /** @throws InputError for an unknown grid */
 export function grid(name: string, profile: Profile, options: GridOptions = {}): Grid {
   switch (name as GridName) {
@@ -88,6 +115,8 @@ export function grid(name: string, profile: Profile, options: GridOptions = {}):
       return pictureTable(profile, options);
     case 'importance':
       return importance(profile, options);
+    case 'misalignment':
+      return misalignmentSweep(profile, options);
     case 'ablations':
       return ablations(profile, options);
     case 'lambda':
@@ -170,6 +199,31 @@ function importance(profile: Profile, options: GridOptions): Grid {
   };
 }
 
+/** How much misalignment each process bears: one training a size of the movement; the colours are off in all. */
+function misalignmentSweep(profile: Profile, options: GridOptions): Grid {
+  const sizes = options.misalignments ?? MISALIGNMENTS;
+  const methods = options.methods ?? MISALIGNED_METHODS;
+  return {
+    id: 'misalignment',
+    title: 'What a training loses by the size of the misalignment',
+    profile,
+    notes: variantNotes(profile, options),
+    rows: methods.flatMap((name) =>
+      sizes.map((size) => {
+        const process = METHODS[name].process(profile.methods);
+        const row = variantRow(profile, options, size);
+        return row(`${METHODS[name].label}, ${size} px`, process, 'srraw-like', process.name === 'mimic');
+      }),
+    ),
+    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+    sweep: {
+      name: 'misalignment, LR pixels',
+      values: sizes,
+      series: methods.map((name) => METHODS[name].label),
+    },
+  };
+}
+
 /**
  * Every slip of the official code corrected by itself, every part of the corrected method left out, and every step beyond it
  * taken back.
@@ -206,15 +260,17 @@ function ablations(profile: Profile, options: GridOptions): Grid {
 /** The corrected method with other weights of its colour term; 0 is without it. */
 function lambdaSweep(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
+  const lambdas = options.lambdas ?? LAMBDAS;
   return {
     id: 'lambda',
     title: 'Weight lambda of the colour term',
     profile,
     notes: variantNotes(profile, options),
-    rows: (options.lambdas ?? LAMBDAS).map((lambda) =>
+    rows: lambdas.map((lambda) =>
       row(`lambda ${lambda}`, { name: 'mimic', options: correctedWithLambda(lambda) }, 'srraw-like', true),
     ),
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+    sweep: { name: 'lambda', values: lambdas, series: [METHODS['mimic-corrected'].label] },
   };
 }
 
@@ -284,6 +340,7 @@ function methodRows(
 function variantRow(
   profile: Profile,
   options: GridOptions,
+  misalignment?: number,
 ): (
   method: string,
   process: TrainingSettings['process'],
@@ -295,7 +352,9 @@ function variantRow(
     network: profile.networks[network].label,
     method,
     ours,
-    experiments: { [VARIANTS]: experimentsOf(network, process, profile.camera(camera), profile, options) },
+    experiments: {
+      [VARIANTS]: experimentsOf(network, process, profile.camera(camera, misalignment), profile, options),
+    },
   });
 }
 

@@ -13,6 +13,9 @@ import type { MethodOptions } from './methods';
 
 type DataSettings = TrainingSettings['data'];
 
+/** @param misalignment size of the movement in LR pixels, where it is not to be the preset's */
+type CameraData = (preset: CameraPresetName, misalignment?: number) => DataSettings;
+
 /** What the paper trained on. */
 export const TRAINING_SETS = ['SR-RAW', 'RealSR'] as const;
 export type TrainingSetName = (typeof TRAINING_SETS)[number];
@@ -43,8 +46,8 @@ export interface Profile {
   readonly task: TaskResources;
   readonly methods: MethodOptions;
   readonly trainingSets: Readonly<Record<TrainingSetName, TrainingSet>>;
-  /** Data of a training through any camera: ablations, importance of alignment. */
-  readonly camera: (preset: CameraPresetName) => DataSettings;
+  /** Data of a training through any camera: ablations, importance of alignment, misalignment. */
+  readonly camera: CameraData;
   /** Of Tables 1 and 2. */
   readonly benchmarks: readonly Benchmark[];
   /** Whether Tables 1 and 2 are also made on the LR of the camera that was trained on. */
@@ -150,9 +153,13 @@ function photographs(): string | undefined {
   return PHOTOGRAPHS.find(hasDataset);
 }
 
-function cameraData(photos: string | undefined, scenes: number): (preset: CameraPresetName) => DataSettings {
-  return (preset) =>
-    photos === undefined ? { kind: 'scenes', preset, count: scenes } : { kind: 'camera', preset, photos };
+function cameraData(photos: string | undefined, scenes: number): CameraData {
+  return (preset, misalignment) => {
+    const moved = misalignment === undefined ? {} : { misalignment };
+    return photos === undefined
+      ? { kind: 'scenes', preset, count: scenes, ...moved }
+      : { kind: 'camera', preset, photos, ...moved };
+  };
 }
 
 function simulated(

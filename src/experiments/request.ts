@@ -56,7 +56,7 @@ export interface OpenedRequest {
 
 /** @throws InputError for an unknown table, figure, profile, network or process */
 export function openRequest(request: GridRequest): OpenedRequest {
-  const { what, networks, methods, seeds, iterations, lambdas, runs = 'runs' } = request;
+  const { what, networks, methods, seeds, iterations, lambdas, misalignments, runs = 'runs' } = request;
   knownName('table or figure', what, TARGETS);
   networks?.forEach((name) => knownName('network', name, NETWORK_NAMES));
   methods?.forEach((name) => knownName('process', name, METHOD_NAMES));
@@ -69,6 +69,7 @@ export function openRequest(request: GridRequest): OpenedRequest {
     ...(seeds ? { seeds } : {}),
     ...(iterations === undefined ? {} : { iterations }),
     ...(lambdas ? { lambdas } : {}),
+    ...(misalignments ? { misalignments } : {}),
   });
   const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
   return { request, grid: asked, plan: planGrid(asked, { weights: figure !== undefined }), folders };
@@ -89,6 +90,7 @@ export function cellArguments(request: GridRequest, id: string): string[] {
     ...option('seeds', request.seeds),
     ...option('iterations', request.iterations),
     ...option('lambdas', request.lambdas),
+    ...option('misalignments', request.misalignments),
     ...option('out', request.out),
     ...option('runs', request.runs),
     ...option('engine', request.engine),

@@ -1,6 +1,6 @@
 /** A grid filled with the scores of the store: means over seeds, ranks, and what the paper has in the same places. */
 import { benchmarkTitle } from './benchmarks';
-import type { Grid, GridColumn, GridRow } from './grids';
+import type { Grid, GridColumn, GridRow, Sweep } from './grids';
 import { interval95, type Interval } from './interval';
 import { paperNumbers, type PaperNumber } from './paper';
 import { LOWER_IS_BETTER, rowKey, type ResultRow, type ScoreMetric } from './store';
@@ -41,6 +41,7 @@ export interface Table {
   readonly notes: readonly string[];
   readonly columns: readonly TableColumn[];
   readonly rows: readonly TableRow[];
+  readonly sweep?: Sweep;
 }
 
 const TITLES: Readonly<Record<ScoreMetric, string>> = {
@@ -69,6 +70,7 @@ export function fillGrid(grid: Grid, results: readonly ResultRow[]): Table {
     title: grid.title,
     notes: [...grid.notes, ...coverage(rows, paper)],
     columns,
+    ...(grid.sweep === undefined ? {} : { sweep: grid.sweep }),
     rows: rows.map((row) => ({
       ...row,
       cells: row.cells.map((cell, c) => ({ ...cell, ...compared(rows, row, cell, c, columns[c]) })),

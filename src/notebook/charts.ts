@@ -170,30 +170,44 @@ const LETTER = 6.8;
 
 const SYMBOLS = ['circle', 'square', 'diamond', 'cross', 'triangle-up', 'star'] as const;
 
-/** A column of a table over the number that each row stands for: a sweep. */
-export function sweepCurve(table: Table, values: readonly number[], name: string, column = 0): Figure {
-  const rows = table.rows.map((row, i) => ({ x: values[i], ours: row.cells[column].ours }));
-  const points = rows.flatMap(({ x, ours }) => (ours === undefined ? [] : [{ x, ...ours }]));
-  return figure(
-    [
-      {
-        // A sweep often has 0 among powers of ten: places, not distances.
-        x: points.map(({ x }) => String(x)),
-        y: points.map(({ mean }) => mean),
-        error_y: {
-          type: 'data',
-          array: points.map(({ half = 0 }) => half),
-          visible: points.some((p) => p.half),
-        },
-        mode: 'lines+markers',
+/**
+ * A column of a sweep over its values, a line a series, with the 95 % interval over seeds where there are several.
+ * @throws InputError for a table that is no sweep, and where no row has a run
+ */
+export function sweepCurve(table: Table, column = 0): Figure {
+  const { sweep } = table;
+  if (sweep === undefined) throw new InputError(`'${table.title}' is no sweep over the values of one thing`);
+  const found = new Map(columnOf(table, column).map(({ row, ...value }) => [row, value]));
+  const { name, values, series } = sweep;
+  const lines = series.map((label, s) => {
+    const points = values.flatMap((value, v) => {
+      const ours = found.get(table.rows[s * values.length + v]);
+      // A sweep often has 0 among powers of ten: places, not distances.
+      return ours === undefined ? [] : [{ x: String(value), ...ours }];
+    });
+    return {
+      name: label,
+      x: points.map(({ x }) => x),
+      y: points.map(({ mean }) => mean),
+      error_y: {
+        type: 'data',
+        array: points.map(({ half = 0 }) => half),
+        visible: points.some((p) => p.half),
       },
-    ],
-    {
-      title: { text: titleOf(table, column) },
-      margin: { l: 70, r: 30, t: 70, b: 50 },
-      xaxis: { title: { text: name }, type: 'category' },
+      mode: 'lines+markers',
+    };
+  });
+  return figure(lines, {
+    title: { text: titleOf(table, column) },
+    margin: { l: 70, r: 30, t: 70, b: 50 },
+    xaxis: {
+      title: { text: name },
+      type: 'category',
+      categoryorder: 'array',
+      categoryarray: values.map(String),
     },
-  );
+    showlegend: series.length > 1,
+  });
 }
 
 export interface Line {

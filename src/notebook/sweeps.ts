@@ -1,5 +1,6 @@
 /** Turning one knob of the method, or switching parts of it off, and seeing what it does: grids of one's own. */
 import { variantGrid, type Variant } from '../experiments/grids';
+import { METHODS } from '../experiments/methods';
 import { profile } from '../experiments/profiles';
 import type { Table } from '../experiments/table';
 import {
@@ -29,7 +30,9 @@ export async function sweep(
 ): Promise<Table> {
   const variants = values.map((value) => variantOf(parameter, value));
   const chosen = profile(options.profile ?? 'mini');
-  return reproduce(variantGrid(`Sweep over ${parameter}`, variants, chosen, options), options);
+  const asked = variantGrid(`Sweep over ${parameter}`, variants, chosen, options);
+  const series = [METHODS['mimic-corrected'].label];
+  return reproduce({ ...asked, sweep: { name: parameter, values, series } }, options);
 }
 
 function variantOf(parameter: string, value: number | string | boolean): Variant {

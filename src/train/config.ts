@@ -41,6 +41,9 @@ const recipeSchema = z.strictObject({
   logEvery: count.default(100),
 });
 
+/** Size of the movement in every pair, LR pixels, in place of the preset's range. */
+const misalignment = z.number().min(0).optional();
+
 const dataSchema = z.discriminatedUnion('kind', [
   /** Real pairs of a folder or of a dataset's name. */
   z.strictObject({ kind: z.literal('pairs'), folder: z.string().min(1) }),
@@ -50,6 +53,7 @@ const dataSchema = z.discriminatedUnion('kind', [
     preset: z.enum(CAMERA_PRESET_NAMES),
     photos: z.string().min(1),
     seed: z.int().default(0),
+    misalignment,
   }),
   /** The simulated camera on drawn scenes: nothing needed. */
   z.strictObject({
@@ -57,6 +61,7 @@ const dataSchema = z.discriminatedUnion('kind', [
     preset: z.enum(CAMERA_PRESET_NAMES),
     count: count.default(64),
     seed: z.int().default(0),
+    misalignment,
   }),
 ]);
 

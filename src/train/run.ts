@@ -216,8 +216,8 @@ export function openPairs(data: DataConfig): PairSet {
     case 'pairs':
       return datasetPairs(data.folder);
     case 'camera':
-      return cameraPairs(datasetPhotos(data.photos), data.preset, data.seed);
+      return cameraPairs(datasetPhotos(data.photos), data.preset, data.seed, data);
     case 'scenes':
-      return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed);
+      return cameraPairs(scenePhotos(data.count, data.seed), data.preset, data.seed, data);
   }
 }

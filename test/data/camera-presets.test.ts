@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { photograph } from '../../src/data/camera';
 import { Movement } from '../../src/data/camera-geometry';
 import type { CameraPresetName } from '../../src/data/camera-presets';
-import { CAMERA_PRESETS, drawCamera } from '../../src/data/camera-presets';
+import { CAMERA_PRESETS, cameraPreset, drawCamera } from '../../src/data/camera-presets';
 import { drawScene } from '../../src/data/scenes';
 import { listImages, readImage } from '../../src/image/file';
 import type { Image } from '../../src/image/image';
@@ -112,6 +112,13 @@ describe('drawing a camera', () => {
     const preset = CAMERA_PRESETS['srraw-like'];
     expect(drawCamera(preset, new Random(1))).toEqual(drawCamera(preset, new Random(1)));
     expect(drawCamera(preset, new Random(1))).not.toEqual(drawCamera(preset, new Random(2)));
+  });
+
+  it('moves by the size that is given in place of its own, where it moves at all', () => {
+    expect(cameraPreset('srraw-like')).toBe(CAMERA_PRESETS['srraw-like']);
+    expect(cameraPreset('srraw-like', 3)).toEqual({ ...CAMERA_PRESETS['srraw-like'], misalignment: [3, 3] });
+    for (const still of ['aligned', 'srraw-colour', 'srraw-aligned'] as const)
+      expect(() => cameraPreset(still, 3)).toThrow(/held still/);
   });
 
   it('never folds a picture of 32 x 32 LR pixels', () => {

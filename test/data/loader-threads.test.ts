@@ -65,6 +65,11 @@ describe('loader threads', () => {
   it.each<[string, () => PairSet, Partial<LoaderOptions>]>([
     ['files', () => files, {}],
     ['the camera on drawn scenes', () => cameraPairs(scenePhotos(2, 1), 'srraw-like', 4), {}],
+    [
+      'the camera moved by a given size',
+      () => cameraPairs(scenePhotos(2, 1), 'srraw-like', 4, { misalignment: 3 }),
+      {},
+    ],
     ['degraded HR', () => files, { noise: undefined, degradation: bsrganDegradation }],
   ])('make the batches of the calling thread, bit for bit, for any number of threads: %s', async (_, set, more) => {
     const alone = loaderOf(set(), more);

@@ -47,6 +47,16 @@ describe('Grids', () => {
     expect(ablations.filter((id) => one.includes(id)).length).toBe(5); // bicubic, L1, three of ours
   });
 
+  it('train each process with each size of the misalignment', () => {
+    const { rows, sweep } = grid('misalignment', smoke, { methods: ['l1', 'mimic'], misalignments: [0, 2] });
+    expect(rows.map(({ method }) => method)).toEqual(['L1, 0 px', 'L1, 2 px', 'Ours, 0 px', 'Ours, 2 px']);
+    expect(sweep).toMatchObject({ values: [0, 2], series: ['L1', 'Ours'] });
+    const [{ id, config }] = rows[3].experiments['simulated camera'];
+    expect(id).toMatch(/^seemore-mimic-srraw-like-2px-s1-/);
+    expect(config.data).toMatchObject({ preset: 'srraw-like', misalignment: 2 });
+    expect(() => grid('misalignment', smoke, { misalignments: [-1] })).toThrow(/'data.misalignment'/);
+  });
+
   it('a plan completes the first seed before it begins the second', () => {
     const plan = planGrid(grid('lambda', smoke, { seeds: [5, 6] }));
     expect(plan.map(({ experiment }) => experiment!.config.recipe.seed)).toEqual([

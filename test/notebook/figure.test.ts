@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { costCurve, lineChart, tableBars, trainingCurve } from '../../src/notebook/charts';
+import { costCurve, lineChart, sweepCurve, tableBars, trainingCurve } from '../../src/notebook/charts';
 import { figure, interactiveFigures, staticFigures } from '../../src/notebook/figure';
 import { DISPLAY } from '../../src/notebook/kernel';
 import { plotlySource, renderSvg } from '../../src/notebook/plotly';
@@ -108,5 +108,20 @@ describe('charts', () => {
       { name: 'L1', x: [1], y: [27], error_y: { array: [0.5] } },
     ]);
     expect(() => costCurve(table, 0, () => undefined)).toThrow(/no row of 'T' has a run and a measured time/);
+  });
+
+  it('make a line of each series of a sweep, without the values that have no run', () => {
+    const row = (mean?: number): object => ({
+      network: 'SeeMoRe',
+      method: 'x',
+      cells: [{ ours: mean === undefined ? undefined : { mean, count: 1 } }],
+    });
+    const table = { title: 'T', columns: [COLUMN], rows: [row(25), row(24), row(27), row()] };
+    const sweep = { name: 'size', values: [0, 2], series: ['L1', 'Ours'] };
+    expect(sweepCurve({ ...table, sweep } as unknown as Table).data).toMatchObject([
+      { name: 'L1', x: ['0', '2'], y: [25, 24] },
+      { name: 'Ours', x: ['0'], y: [27] },
+    ]);
+    expect(() => sweepCurve(table as unknown as Table)).toThrow(/'T' is no sweep/);
   });
 });

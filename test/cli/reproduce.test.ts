@@ -1,0 +1,38 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readImage } from '../../src/image/file';
+import { startTestEngine } from '../engines';
+import { mimicsr } from './run';
+
+const root = mkdtempSync(join(tmpdir(), 'mimicsr-reproduce-'));
+const out = join(root, 'out');
+const GRID = ['--profile', 'smoke', '--networks', 'seemore', '--runs', join(root, 'runs'), '--out', out];
+
+describe('mimicsr reproduce', () => {
+  beforeAll(() => startTestEngine());
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it('trains a sweep over the misalignment and draws what each process loses and where the content is', async () => {
+    const sweep = ['--processes', 'mimic-recoloured', '--misalignments', '2', '--iterations', '1'];
+    const { code, out: text } = await mimicsr('reproduce', 'misalignment', ...GRID, ...sweep);
+    expect(code).toBe(0);
+    expect(text).toMatch(/Ours, recoloured, 2 px +\d/);
+    for (const name of ['misalignment', 'misalignment-geometry'])
+      expect((await readImage(join(out, `${name}.png`))).width).toBe(1080);
+    const records: Record<string, string>[] = parse(readFileSync(join(out, 'misalignment-geometry.csv')), {
+      columns: true,
+    });
+    expect(records.map(({ picture }) => picture)).toEqual(['lr', 'warped', 'mimicked']);
+    const [lr, warped] = records.map(({ misalignment }) => Number(misalignment));
+    expect(Math.abs(Number(records[0].trueFlow) - 2)).toBeLessThan(1);
+    expect(lr).toBeGreaterThan(3 * warped);
+  });
+
+  it('draws a sweep as far as its runs are finished', async () => {
+    const { err } = await mimicsr('reproduce', 'lambda', ...GRID, '--lambdas', '0', '--iterations', '1');
+    expect(err).toContain(join(out, 'lambda.png'));
+  });
+});
