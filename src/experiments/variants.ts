@@ -44,6 +44,7 @@ export function correctedWithLambda(lambda: number): MimicSettings {
 export function recolouredTakenBack(): Readonly<Record<string, MimicSettings>> {
   const [recoloured, { lambda, corrections }] = [mimicRecoloured(), mimicConfig(mimicCorrected())];
   return {
+    'not antialiased': { ...recoloured, antialias: undefined },
     'module not residual': { ...recoloured, residual: undefined },
     'not softened': { ...recoloured, soften: undefined },
     'colour term in place of recolouring': {

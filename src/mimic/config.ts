@@ -46,6 +46,8 @@ export const mimicSchema = z
     recolour: z.boolean().optional(),
     /** The mimicked LR is compared as softened as interpolation has made the warped LR (`losses/flow-aligned`). */
     soften: z.boolean().optional(),
+    /** The down-sampled HR is antialiased (MATLAB's bicubic), as a sensor is. Paper and official code: it is not. */
+    antialias: z.boolean().optional(),
     /** The module puts out what the down-sampled HR lacks, and begins near it. Paper and official code: the whole mimicked LR. */
     residual: z.boolean().optional(),
     /** Keep the SR network's loss from training the module. */
@@ -74,6 +76,8 @@ export const mimicSchema = z
       refuse('soften', true, "expects where the exact warp interpolates: expected 'corrections.warp'");
     if (config.flow === 'none' && corrections.warp)
       refuse('corrections.warp', true, 'without flow nothing is warped: expected false');
+    if (config.antialias && !corrections.grid)
+      refuse('antialias', true, "down-samples on the grid of the 4x networks: expected 'corrections.grid'");
     if (!config.mask && corrections.mean)
       refuse('corrections.mean', true, 'a mean over the valid pixels needs the mask: expected false');
     if (!config.noise && corrections.noise)
@@ -134,9 +138,10 @@ export function mimicCorrected(): MimicSettings {
 }
 
 /**
- * Beyond the paper: the module learns what the down-sampled HR lacks (`residual`) from real LR patches that have been given the
- * HR's colours (`recolour`), compared as softly as they were warped (`soften`). So there is no colour term, and no lambda. Nor
- * is noise added: the paper's levels are above those of photographs, and the SR network learns to smooth.
+ * Beyond the paper: the module begins with an antialiased HR, as a sensor would see it (`antialias`), and learns what it lacks
+ * (`residual`) from real LR patches that have been given the HR's colours (`recolour`), compared as softly as they were warped
+ * (`soften`). So there is no colour term, and no lambda. Nor is noise added: the paper's levels are above those of photographs,
+ * and the SR network learns to smooth.
  */
 export function mimicRecoloured(): MimicSettings {
   return {
@@ -146,6 +151,7 @@ export function mimicRecoloured(): MimicSettings {
     noise: false,
     recolour: true,
     soften: true,
+    antialias: true,
     residual: true,
     corrections: { grid: true, warp: true, mean: true, schedule: true },
   };

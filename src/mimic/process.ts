@@ -111,6 +111,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
 const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
   guidance: (config) => config.guidance,
   residual: ({ residual = false }) => residual,
+  antialias: ({ antialias = false }) => antialias,
   noise: (config) => config.noise,
   'corrections.noise': (config) => config.corrections.noise,
   'corrections.grid': (config) => config.corrections.grid,

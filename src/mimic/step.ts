@@ -15,7 +15,7 @@ import { alignedDifference, alignedTarget, softened, type AlignedTarget } from '
 import { noiseAlone, noiseImages } from '../losses/noise-alone';
 import { recoloured } from '../losses/recoloured';
 import { clamp } from '../ops/clamp';
-import { resize } from '../ops/resize';
+import { resize, resizeAntialiased } from '../ops/resize';
 import type { PairBatch } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import type { MimicModule } from './module';
@@ -40,10 +40,12 @@ export function mimic(module: MimicModule, batch: PairBatch, config: MimicConfig
 
 /**
  * h, bicubic without antialiasing. Released: with aligned corners, so that pixel i lies at HR position i (4w - 1) / (w - 1).
- * Corrected grid: with half-pixel centres, at 4 i + 1.5, where the 4x networks put LR pixel i.
+ * Corrected grid: with half-pixel centres, at 4 i + 1.5, where the 4x networks put LR pixel i; there `antialias` can be asked
+ * for.
  */
-function downSampled({ hr, lr }: PairBatch, { corrections }: MimicConfig): tf.Tensor4D {
+function downSampled({ hr, lr }: PairBatch, { corrections, antialias }: MimicConfig): tf.Tensor4D {
   const [, h, w] = lr.shape;
+  if (antialias) return resizeAntialiased(hr, h, w);
   return resize(hr, h, w, { mode: 'bicubic', alignCorners: !corrections.grid });
 }
 

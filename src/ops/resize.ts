@@ -3,9 +3,10 @@
  * kit needs is separable and linear, and so is its gradient (the transposed matrices). TensorFlow.js's own resizes are
  * not used: bicubic is missing and the gradient of half-pixel bilinear ignores the half-pixel rule.
  *
- * Antialiased MATLAB-style resizing of image files is `image/resize.ts`; this file is for tensors inside a network.
+ * Resizing of image files is `image/resize.ts`; this file is for tensors inside a network.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { cubicWeights } from '../image/resize';
 import { hasFused, runFused } from './fused';
 
 export type ResizeMode = 'nearest' | 'bilinear' | 'bicubic';
@@ -24,6 +25,19 @@ export function resize(x: tf.Tensor4D, height: number, width: number, options: R
   const rows = interpolationMatrix(h, height, options);
   const columns = interpolationMatrix(w, width, options);
   return resizeSeparable(x, rows, columns);
+}
+
+/** [B, H, W, C] to [B, height, width, C], smaller, by MATLAB's antialiased bicubic (`image/resize`), not clamped. */
+export function resizeAntialiased(x: tf.Tensor4D, height: number, width: number): tf.Tensor4D {
+  const [, h, w] = x.shape;
+  return resizeSeparable(x, antialiasedMatrix(h, height), antialiasedMatrix(w, width));
+}
+
+function antialiasedMatrix(from: number, to: number): AxisMatrix {
+  const { taps, index, weight } = cubicWeights(from, to, to / from, 'symmetric');
+  const data = new Float64Array(to * from);
+  weight.forEach((value, i) => (data[Math.floor(i / taps) * from + index[i]] += value));
+  return { out: to, in: from, data: Float32Array.from(data) };
 }
 
 /** A linear map of one axis: `data` is row-major [out, in]. */

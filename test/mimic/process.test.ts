@@ -45,6 +45,7 @@ describe('A configuration of the mimicking process', () => {
     [{ flow: 'none', mask: false, corrections: { warp: true } }, /'corrections\.warp'.*nothing is warped/],
     [{ mask: false, corrections: { mean: true } }, /'corrections\.mean'.*needs the mask/],
     [{ noise: false, corrections: { noise: true } }, /'corrections\.noise'.*there is none/],
+    [{ antialias: true }, /'antialias'.*expected 'corrections\.grid'/],
     [{ residual: true }, /'residual'.*takes the down-sampled HR away/],
     [{ phase: 'frozen', detach: false }, /'detach'.*joint training/],
     [{ phase: 'module', detach: false }, /'detach'.*joint training/],

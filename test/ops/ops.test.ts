@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { imresize } from '../../src/image/resize';
 import { clamp } from '../../src/ops/clamp';
 import { conv2d, depthwiseConv2d } from '../../src/ops/conv';
 import { gelu } from '../../src/ops/gelu';
 import { layerNorm } from '../../src/ops/layer-norm';
 import { meanAbsoluteError } from '../../src/ops/mean-absolute-error';
 import { pixelShuffle, pixelUnshuffle } from '../../src/ops/pixel-shuffle';
-import { interpolationMatrix, resize } from '../../src/ops/resize';
+import { interpolationMatrix, resize, resizeAntialiased } from '../../src/ops/resize';
 import { Random } from '../../src/util/random';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 import { checkGradients, randomTensor } from '../gradient-check';
@@ -136,6 +137,18 @@ describe(`ops on ${TEST_ENGINE}`, () => {
       { mode: 'nearest' },
     ] as const)('%o has the gradient of finite differences on a map that is not square', (options) => {
       tf.tidy(() => checkGradients((x) => resize(x as T4, 9, 4, options), [draw(2, 4, 7, 3)]));
+    });
+
+    it('antialiased is what becomes of a picture file (image/resize), with its gradient', () => {
+      tf.tidy(() => {
+        const x = draw(1, 16, 24, 3) as T4;
+        const image = { width: 24, height: 16, channels: 3, data: x.dataSync<'float32'>() };
+        const { data } = imresize(image, 1 / 4);
+        resizeAntialiased(x, 4, 6)
+          .dataSync()
+          .forEach((v, i) => expect(v).toBeCloseTo(data[i], 5));
+        checkGradients((t) => resizeAntialiased(t as T4, 4, 6), [x]);
+      });
     });
   });
 
