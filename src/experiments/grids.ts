@@ -225,8 +225,8 @@ function misalignmentSweep(profile: Profile, options: GridOptions): Grid {
 }
 
 /**
- * Every slip of the official code corrected by itself, every part of the corrected method left out, and every step beyond it
- * taken back.
+ * Every slip of the official code corrected by itself, every part of the corrected method left out, its HR antialiased, and
+ * every step beyond it taken back.
  */
 function ablations(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
@@ -252,6 +252,7 @@ function ablations(profile: Profile, options: GridOptions): Grid {
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),
       ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, correctedWithout([name]))),
+      ours('corrected, antialiased', { ...mimicCorrected(), antialias: true }),
     ],
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
