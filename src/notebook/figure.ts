@@ -20,6 +20,8 @@ const STYLE = {
   plot_bgcolor: '#fff',
   paper_bgcolor: '#fff',
 };
+/** Small enough for the titles of tables over the width of a figure. */
+const TITLE = { size: 14 };
 const AXIS = { gridcolor: '#ddd', linecolor: '#888', zerolinecolor: '#bbb', ticks: 'outside' };
 
 export class Figure implements FigureData, Displayable {
@@ -29,10 +31,13 @@ export class Figure implements FigureData, Displayable {
     readonly data: FigureData['data'],
     layout: FigureData['layout'] = {},
   ) {
+    const { title } = layout as { title?: string | object };
+    const titled = typeof title === 'object' ? { title: { font: TITLE, ...title } } : {};
     const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
     this.layout = {
       ...STYLE,
       ...layout,
+      ...titled,
       ...Object.fromEntries(
         [...new Set(['xaxis', 'yaxis', ...axes])].map((key) => [
           key,
