@@ -25,13 +25,13 @@ export function withGridOptions(command: Command): Command {
     .addOption(new Option('--profile <name>', 'budget').choices(PROFILE_NAMES).default('mini'))
     .option('--networks <names>', 'SR networks, separated by commas (default: all)', list)
     .option('--processes <names>', `rows: ${METHOD_NAMES.join(', ')} (default: the table's)`, list)
-    .option('--seeds <numbers>', "seeds (default: the profile's)", (text) => list(text).map(count('--seeds')))
+    .option('--seeds <numbers>', "seeds (default: the profile's)", listOf(count('--seeds')))
     .option('--iterations <n>', "updates of a run (default: the profile's)", count('--iterations'))
-    .option('--lambdas <numbers>', 'weights of the colour term for lambda', (text) =>
-      list(text).map(number('--lambdas')),
-    )
-    .option('--misalignments <numbers>', 'sizes of the movement for misalignment, LR pixels', (text) =>
-      list(text).map(number('--misalignments')),
+    .option('--lambdas <numbers>', 'weights of the colour term for lambda', listOf(number('--lambdas')))
+    .option(
+      '--misalignments <numbers>',
+      'sizes of the movement for misalignment, LR pixels',
+      listOf(number('--misalignments')),
     )
     .option('--out <folder>', 'results (default: results/PROFILE)')
     .option('--runs <folder>', 'run folders', 'runs')
@@ -39,6 +39,11 @@ export function withGridOptions(command: Command): Command {
 }
 
 const list = (text: string): string[] => text.split(',').map((part) => part.trim());
+
+const listOf =
+  <T>(parse: (text: string) => T) =>
+  (text: string): T[] =>
+    list(text).map((part) => parse(part));
 
 /** Names are checked when the request is opened. */
 export function gridRequest(what: string, flags: GridFlags): GridRequest {

@@ -5,9 +5,9 @@ import { startEngine } from '../engine/engines';
 import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experiments/alignment-truth';
 import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
-import type { Grid } from '../experiments/grids';
+import { sweepLines, type Grid } from '../experiments/grids';
 import type { OpenedRequest } from '../experiments/request';
-import { hasTrained, type Folders, type PlannedRun } from '../experiments/runner';
+import { hasTrained, type Folders } from '../experiments/runner';
 import type { Table } from '../experiments/table';
 import { tableCells } from '../experiments/table-text';
 import { writeImage } from '../image/file';
@@ -52,6 +52,10 @@ async function writeFigure({ results }: Folders, name: string, figure: Figure): 
   note(path);
 }
 
+function writeRecords({ results }: Folders, name: string, records: readonly object[]): void {
+  writeFileAtomic(join(dirname(results), `${name}.csv`), stringify([...records], { header: true }));
+}
+
 /** The pictures that go with a table: crops of its benchmarks, where the runs' weights are here. */
 async function writeCrops({ request, grid: asked, plan, folders }: OpenedRequest): Promise<void> {
   if (!hasTrained(plan, folders)) return;
@@ -76,7 +80,6 @@ async function writeCrops({ request, grid: asked, plan, folders }: OpenedRequest
 interface MeasuredModule {
   readonly method: string;
   readonly truth: AlignmentTruth;
-  readonly run: PlannedRun;
 }
 
 /** The modules of the grid's mimic runs that are trained here, on the camera, which knows the truth. */
@@ -94,7 +97,7 @@ async function measureModules({ request, grid, plan, folders }: OpenedRequest): 
       pictures: grid.profile.cameraBenchmarks[0] ?? 'scenes',
       progress,
     });
-    measured.push({ method, truth, run });
+    measured.push({ method, truth });
   }
   return measured;
 }
@@ -115,7 +118,7 @@ async function writeFigure5(opened: OpenedRequest): Promise<void> {
     note(path);
   }
   const records = alignmentRecords(measured);
-  writeFileAtomic(join(folder, 'fig5.csv'), stringify(records, { header: true }));
+  writeRecords(opened.folders, 'fig5', records);
   print(
     table(
       Object.keys(records[0]),
@@ -130,36 +133,29 @@ async function writeFigure5(opened: OpenedRequest): Promise<void> {
 
 /** By the size of the misalignment: how far the LR, the warped LR and the mimicked LR are off. */
 async function writeGeometry(opened: OpenedRequest): Promise<void> {
-  const { folders } = opened;
+  const { folders, grid } = opened;
   const measured = await measureModules(opened);
   if (measured.length === 0) return;
-  const records = alignmentRecords(measured);
-  writeFileAtomic(
-    join(dirname(folders.results), 'misalignment-geometry.csv'),
-    stringify(records, { header: true }),
-  );
-  await writeFigure(folders, 'misalignment-geometry', geometryCurve(opened.grid, measured));
+  writeRecords(folders, 'misalignment-geometry', alignmentRecords(measured));
+  await writeFigure(folders, 'misalignment-geometry', geometryCurve(grid, measured));
 }
 
 function geometryCurve({ rows, sweep }: Grid, measured: readonly MeasuredModule[]): Figure {
-  const lines = new Map<string, { x: number[]; y: number[] }>();
-  for (const { method, truth } of measured) {
-    const row = rows.findIndex((r) => r.method === method);
-    const size = Number(sweep!.values[row % sweep!.values.length]);
-    for (const { picture, misalignment } of truth.measures) {
-      // LR and warped LR are the same for every module.
-      const series = sweep!.series[Math.floor(row / sweep!.values.length)];
-      const name = picture === 'mimicked' ? `${LR_CAPTIONS.mimicked}, ${series}` : LR_CAPTIONS[picture];
-      const line = lines.get(name) ?? { x: [], y: [] };
-      if (!line.x.includes(size)) {
-        line.x.push(size);
-        line.y.push(misalignment);
+  const lines = new Map<string, Map<number, number>>();
+  for (const { label, points } of sweepLines(sweep!, rows)) {
+    for (const { value, row } of points) {
+      const truth = measured.find(({ method }) => method === row.method)?.truth;
+      for (const { picture, misalignment } of truth?.measures ?? []) {
+        // LR and warped LR are the same for every module.
+        const name = picture === 'mimicked' ? `${LR_CAPTIONS.mimicked}, ${label}` : LR_CAPTIONS[picture];
+        const line = lines.get(name) ?? new Map<number, number>();
+        if (!line.has(Number(value))) line.set(Number(value), misalignment);
+        lines.set(name, line);
       }
-      lines.set(name, line);
     }
   }
   return lineChart(
-    [...lines].map(([name, line]) => ({ name, ...line })),
+    [...lines].map(([name, line]) => ({ name, x: [...line.keys()], y: [...line.values()] })),
     {
       title: 'Where the content is, by the size of the misalignment',
       x: 'misalignment, LR pixels',

@@ -45,6 +45,20 @@ export interface Sweep {
   readonly series: readonly string[];
 }
 
+/** The rows of a sweep, a line a series, each with the value that it stands for. */
+export function sweepLines<Row>(
+  { values, series }: Sweep,
+  rows: readonly Row[],
+): {
+  readonly label: string;
+  readonly points: readonly { readonly value: Sweep['values'][number]; readonly row: Row }[];
+}[] {
+  return series.map((label, s) => ({
+    label,
+    points: values.map((value, v) => ({ value, row: rows[s * values.length + v] })),
+  }));
+}
+
 export interface Grid {
   /** "variants": a grid of one's own, see `variantGrid`. */
   readonly id: GridName | 'variants';
@@ -169,11 +183,9 @@ function importance(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
   const l1 = { name: 'l1' } as const;
   const ours: TrainingSettings['process'] = { name: 'mimic', options: mimicReleased(profile.methods) };
-  return {
+  return ofVariants(profile, options, {
     id: 'importance',
     title: 'Figures 1 and 2: L1 on pairs misaligned in geometry, in colour, in both and in neither',
-    profile,
-    notes: variantNotes(profile, options),
     rows: [
       BICUBIC,
       row('L1, aligned pairs', l1, 'srraw-aligned'),
@@ -195,19 +207,16 @@ function importance(profile: Profile, options: GridOptions): Grid {
       ),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
-    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
-  };
+  });
 }
 
 /** How much misalignment each process bears: one training a size of the movement; the colours are off in all. */
 function misalignmentSweep(profile: Profile, options: GridOptions): Grid {
   const sizes = options.misalignments ?? MISALIGNMENTS;
   const methods = options.methods ?? MISALIGNED_METHODS;
-  return {
+  return ofVariants(profile, options, {
     id: 'misalignment',
     title: 'What a training loses by the size of the misalignment',
-    profile,
-    notes: variantNotes(profile, options),
     rows: methods.flatMap((name) =>
       sizes.map((size) => {
         const process = METHODS[name].process(profile.methods);
@@ -215,13 +224,12 @@ function misalignmentSweep(profile: Profile, options: GridOptions): Grid {
         return row(`${METHODS[name].label}, ${size} px`, process, 'srraw-like', process.name === 'mimic');
       }),
     ),
-    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
     sweep: {
       name: 'misalignment, LR pixels',
       values: sizes,
       series: methods.map((name) => METHODS[name].label),
     },
-  };
+  });
 }
 
 /**
@@ -233,11 +241,9 @@ function ablations(profile: Profile, options: GridOptions): Grid {
   const released = mimicReleased(profile.methods);
   const ours = (label: string, options: MimicSettings, isOurs = false): GridRow =>
     row(label, { name: 'mimic', options }, 'srraw-like', isOurs);
-  return {
+  return ofVariants(profile, options, {
     id: 'ablations',
     title: 'Ablations of the mimicking process',
-    profile,
-    notes: variantNotes(profile, options),
     rows: [
       BICUBIC,
       row('L1', { name: 'l1' }),
@@ -254,25 +260,21 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, correctedWithout([name]))),
       ours('corrected, antialiased', { ...mimicCorrected(), antialias: true }),
     ],
-    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
-  };
+  });
 }
 
 /** The corrected method with other weights of its colour term; 0 is without it. */
 function lambdaSweep(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
   const lambdas = options.lambdas ?? LAMBDAS;
-  return {
+  return ofVariants(profile, options, {
     id: 'lambda',
     title: 'Weight lambda of the colour term',
-    profile,
-    notes: variantNotes(profile, options),
     rows: lambdas.map((lambda) =>
       row(`lambda ${lambda}`, { name: 'mimic', options: correctedWithLambda(lambda) }, 'srraw-like', true),
     ),
-    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
     sweep: { name: 'lambda', values: lambdas, series: [METHODS['mimic-corrected'].label] },
-  };
+  });
 }
 
 /** A training that differs from others in one thing or another. */
@@ -293,11 +295,9 @@ export function variantGrid(
   options: GridOptions = {},
 ): Grid {
   const network = options.network ?? 'seemore';
-  return {
+  return ofVariants(profile, options, {
     id: 'variants',
     title,
-    profile,
-    notes: variantNotes(profile, options),
     rows: variants.map(({ label, process, recipe, ours = false }) => {
       const choice = profile.networks[network];
       const changed = {
@@ -306,6 +306,19 @@ export function variantGrid(
       };
       return variantRow({ ...profile, networks: changed }, options)(label, process, 'srraw-like', ours);
     }),
+  });
+}
+
+/** What grids of variants have in common: the camera `srraw-like`'s notes, and benchmarks by their own LR and by its. */
+function ofVariants(
+  profile: Profile,
+  options: GridOptions,
+  own: Pick<Grid, 'id' | 'title' | 'rows' | 'sweep'>,
+): Grid {
+  return {
+    ...own,
+    profile,
+    notes: variantNotes(profile, options),
     columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
   };
 }

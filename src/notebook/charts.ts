@@ -1,4 +1,5 @@
 /** The kit's charts, as pure functions of numbers: training curves, bars and sweeps out of tables, curves over a truth. */
+import { sweepLines } from '../experiments/grids';
 import type { Interval } from '../experiments/interval';
 import { stepTimes, type StepTimes } from '../experiments/step-times';
 import type { Table, TableRow } from '../experiments/table';
@@ -97,11 +98,7 @@ export function tableBars(table: Table, column = 0): Figure {
         orientation: 'h',
         y: values.map(({ label }) => label),
         x: values.map(({ mean }) => mean),
-        error_x: {
-          type: 'data',
-          array: values.map(({ half = 0 }) => half),
-          visible: values.some((v) => v.half),
-        },
+        error_x: errorBars(values),
       },
     ],
     {
@@ -136,11 +133,11 @@ export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes
   });
   if (points.length === 0) throw new InputError(`no row of '${table.title}' has a run and a measured time`);
   return figure(
-    points.map(({ label, mean, half = 0, time }, i) => ({
+    points.map(({ label, time, ...value }, i) => ({
       name: label,
       x: [time],
-      y: [mean],
-      error_y: { type: 'data', array: [half], visible: half > 0 },
+      y: [value.mean],
+      error_y: errorBars([value]),
       mode: 'markers',
       marker: { size: 10, symbol: SYMBOLS[Math.floor(i / COLOURS.length) % SYMBOLS.length] },
     })),
@@ -158,6 +155,15 @@ export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes
 function titleOf(table: Table, column: number): string {
   const { group, title } = table.columns[column];
   return `${table.title}<br>${group}: ${title}`;
+}
+
+/** The 95 % intervals of values that have one. */
+function errorBars(values: readonly Interval[]): object {
+  return {
+    type: 'data',
+    array: values.map(({ half = 0 }) => half),
+    visible: values.some(({ half = 0 }) => half > 0),
+  };
 }
 
 /** Room for labels beside an axis, pixels. */
@@ -178,22 +184,17 @@ export function sweepCurve(table: Table, column = 0): Figure {
   const { sweep } = table;
   if (sweep === undefined) throw new InputError(`'${table.title}' is no sweep over the values of one thing`);
   const found = new Map(columnOf(table, column).map(({ row, ...value }) => [row, value]));
-  const { name, values, series } = sweep;
-  const lines = series.map((label, s) => {
-    const points = values.flatMap((value, v) => {
-      const ours = found.get(table.rows[s * values.length + v]);
+  const lines = sweepLines(sweep, table.rows).map(({ label, points }) => {
+    const shown = points.flatMap(({ value, row }) => {
+      const ours = found.get(row);
       // A sweep often has 0 among powers of ten: places, not distances.
       return ours === undefined ? [] : [{ x: String(value), ...ours }];
     });
     return {
       name: label,
-      x: points.map(({ x }) => x),
-      y: points.map(({ mean }) => mean),
-      error_y: {
-        type: 'data',
-        array: points.map(({ half = 0 }) => half),
-        visible: points.some((p) => p.half),
-      },
+      x: shown.map(({ x }) => x),
+      y: shown.map(({ mean }) => mean),
+      error_y: errorBars(shown),
       mode: 'lines+markers',
     };
   });
@@ -201,12 +202,12 @@ export function sweepCurve(table: Table, column = 0): Figure {
     title: { text: titleOf(table, column) },
     margin: { l: 70, r: 30, t: 70, b: 50 },
     xaxis: {
-      title: { text: name },
+      title: { text: sweep.name },
       type: 'category',
       categoryorder: 'array',
-      categoryarray: values.map(String),
+      categoryarray: sweep.values.map(String),
     },
-    showlegend: series.length > 1,
+    showlegend: lines.length > 1,
   });
 }
 

@@ -8,7 +8,6 @@
  * The writer gives the same bytes for the same input. Left out: element types that PyTorch weights do not use (8-bit
  * floats, complex numbers, unsigned 32 and 64 bits).
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../util/errors';
 import { writeFileAtomic } from '../util/write-file';
 import type { Dtype, StoredTensor } from './tensor-file';
@@ -22,6 +21,7 @@ import {
   quoted,
   readWeightFile,
   storedTensor,
+  withWeightFile,
 } from './tensor-file';
 
 export interface SafetensorsFile {
@@ -46,7 +46,7 @@ export function readSafetensors(path: string): SafetensorsFile {
  */
 export function parseSafetensors(bytes: Uint8Array, label: string): SafetensorsFile {
   const start = headerEnd(bytes.subarray(0, 8), bytes.length, label);
-  const header = new HeaderScanner(decodeUtf8(bytes.subarray(8, start), label), label).header();
+  const header = scanHeader(bytes.subarray(8, start), label);
   checkTiling(header.entries, bytes.length - start, label);
 
   const tensors = new Map<string, StoredTensor>();
@@ -62,16 +62,10 @@ export function parseSafetensors(bytes: Uint8Array, label: string): SafetensorsF
  * @throws InputError as `readSafetensors`, but for what is wrong with the data
  */
 export function readSafetensorsMetadata(path: string): SafetensorsFile['metadata'] {
-  const file = openSync(path, 'r');
-  try {
-    const length = new Uint8Array(8);
-    const end = headerEnd(length.subarray(0, readSync(file, length, 0, 8, 0)), fstatSync(file).size, path);
-    const bytes = new Uint8Array(end - 8);
-    readSync(file, bytes, 0, bytes.length, 8);
-    return Object.fromEntries(new HeaderScanner(decodeUtf8(bytes, path), path).header().metadata);
-  } finally {
-    closeSync(file);
-  }
+  return withWeightFile(path, (size, read) => {
+    const end = headerEnd(read(Math.min(8, size)), size, path);
+    return Object.fromEntries(scanHeader(read(end - 8), path).metadata);
+  });
 }
 
 /** Where the header ends, by the file's first eight bytes. */
@@ -89,6 +83,10 @@ function headerEnd(first: Uint8Array, fileBytes: number, label: string): number 
     );
   }
   return 8 + Number(headerBytes);
+}
+
+function scanHeader(bytes: Uint8Array, label: string): ReturnType<HeaderScanner['header']> {
+  return new HeaderScanner(decodeUtf8(bytes, label), label).header();
 }
 
 /**

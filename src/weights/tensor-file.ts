@@ -174,6 +174,23 @@ const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 /** A weight file's bytes. Throws an InputError if it is not a readable regular file of less than 2 GiB. */
 export function readWeightFile(path: string): Uint8Array {
+  return withWeightFile(path, (size, read) => {
+    if (size > MAX_FILE_BYTES) {
+      throw new InputError(`${path}: expected a weight file of less than 2 GiB, found ${size} bytes`);
+    }
+    return read(size);
+  });
+}
+
+/**
+ * A weight file's bytes part by part, in order.
+ * @param use `read` gives the next so many bytes
+ * @throws InputError if it is not a readable regular file, or ends too early
+ */
+export function withWeightFile<T>(
+  path: string,
+  use: (size: number, read: (length: number) => Uint8Array) => T,
+): T {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -183,18 +200,17 @@ export function readWeightFile(path: string): Uint8Array {
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new InputError(`${path}: expected a weight file, found a folder or a device`);
-    if (stat.size > MAX_FILE_BYTES) {
-      throw new InputError(`${path}: expected a weight file of less than 2 GiB, found ${stat.size} bytes`);
-    }
-    // Own memory, not a slice of Node's shared pool: tensors are views of it and need its alignment.
-    const bytes = new Uint8Array(stat.size);
-    let at = 0;
-    while (at < bytes.length) {
-      const got = readSync(fd, bytes, at, bytes.length - at, null);
-      if (got === 0) throw new InputError(`${path}: expected ${stat.size} bytes, the file ended after ${at}`);
-      at += got;
-    }
-    return bytes;
+    return use(stat.size, (length) => {
+      // Own memory, not a slice of Node's shared pool: tensors are views of it and need its alignment.
+      const bytes = new Uint8Array(length);
+      let at = 0;
+      while (at < length) {
+        const got = readSync(fd, bytes, at, length - at, null);
+        if (got === 0) throw new InputError(`${path}: expected ${length} bytes, the file ended after ${at}`);
+        at += got;
+      }
+      return bytes;
+    });
   } finally {
     closeSync(fd);
   }

@@ -272,6 +272,10 @@ describe('safetensors: a file that is not right is refused with its name, what w
     expect(() => readSafetensors(join(folder, 'none.safetensors'))).toThrow(
       /none\.safetensors: cannot read .*ENOENT/,
     );
+    expect(() => readSafetensorsMetadata(join(folder, 'none.safetensors'))).toThrow(
+      /none\.safetensors: cannot read .*ENOENT/,
+    );
+    expect(() => readSafetensorsMetadata(folder)).toThrow(/expected a weight file, found a folder/);
     expect(() => readSafetensors(folder)).toThrow(/expected a weight file, found a folder/);
     writeFileSync(join(folder, 'empty.safetensors'), '');
     expect(() => readSafetensors(join(folder, 'empty.safetensors'))).toThrow(InputError);
