@@ -178,33 +178,28 @@ function pictureTable(profile: Profile, options: GridOptions): Grid {
   };
 }
 
-/** Figures 1 and 2: what misalignment does to a training with L1, its geometry and its colour apart. */
+/**
+ * Figures 1 and 2: what misalignment does to a training with L1, its geometry and its colour apart. Beside it what "Ours" makes
+ * of such pairs, and what it costs where there is nothing to align.
+ */
 function importance(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
   const l1 = { name: 'l1' } as const;
-  const ours: TrainingSettings['process'] = { name: 'mimic', options: mimicReleased(profile.methods) };
+  const ours = (label: string, options: MimicSettings, camera?: CameraPresetName): GridRow =>
+    row(label, { name: 'mimic', options }, camera, true);
   return ofVariants(profile, options, {
     id: 'importance',
     title: 'Figures 1 and 2: L1 on pairs misaligned in geometry, in colour, in both and in neither',
     rows: [
       BICUBIC,
       row('L1, aligned pairs', l1, 'srraw-aligned'),
+      ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
       row('L1, colour misaligned', l1, 'srraw-colour'),
       row('L1, geometry misaligned', l1, 'srraw-geometry'),
       row('L1, both misaligned', l1),
-      row('Ours, both misaligned', ours, 'srraw-like', true),
-      row(
-        'Ours corrected, both misaligned',
-        { name: 'mimic', options: mimicCorrected() },
-        'srraw-like',
-        true,
-      ),
-      row(
-        'Ours recoloured, both misaligned',
-        { name: 'mimic', options: mimicRecoloured() },
-        'srraw-like',
-        true,
-      ),
+      ours('Ours, both misaligned', mimicReleased(profile.methods)),
+      ours('Ours corrected, both misaligned', mimicCorrected()),
+      ours('Ours recoloured, both misaligned', mimicRecoloured()),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
   });
