@@ -5,7 +5,7 @@ import { startEngine } from '../engine/engines';
 import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experiments/alignment-truth';
 import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
-import { sweepLines, type Grid } from '../experiments/grids';
+import { sweepLines, type Grid } from '../experiments/grid';
 import type { OpenedRequest } from '../experiments/request';
 import { hasTrained, type Folders } from '../experiments/runner';
 import type { Table } from '../experiments/table';

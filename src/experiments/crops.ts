@@ -5,7 +5,7 @@ import { busiestSquare, enlargePixels, montage, type Panel } from '../image/mont
 import { PAPER_PROTOCOL } from '../metrics/metric';
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
-import type { Grid } from './grids';
+import type { Grid } from './grid';
 import { planGrid, trainedUpscaler, type Folders, type PlannedRun } from './runner';
 
 const SIDE = 128;

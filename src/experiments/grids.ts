@@ -1,7 +1,4 @@
-/**
- * The paper's tables, and ours beyond them, as data: rows of trainings, columns of scores. A grid trains nothing; the runner
- * makes its runs, the store holds their scores, `table.ts` puts them into the grid.
- */
+/** The paper's tables, and ours beyond them, as grids. */
 import type { CameraPresetName } from '../data/camera-presets';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
@@ -9,9 +6,17 @@ import { MODES, type Recipe, type TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
 import { missingModel, NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
+import {
+  GRID_NAMES,
+  type Grid,
+  type GridColumn,
+  type GridName,
+  type GridOptions,
+  type GridRow,
+} from './grid';
+import { tableNotes, variantNotes } from './grid-notes';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
-import type { ScoreMetric } from './store';
 import {
   CORRECTIONS,
   correctedWithLambda,
@@ -19,83 +24,6 @@ import {
   recolouredTakenBack,
   SWITCH_NAMES,
 } from './variants';
-
-export interface GridRow {
-  /** The SR network, as the table names it; empty for bicubic. */
-  readonly network: string;
-  /** The training process or variant. */
-  readonly method: string;
-  /** Whether this is the paper's method, which the others are held against. */
-  readonly ours: boolean;
-  /** By training set, one experiment a seed. Empty for bicubic, which is trained on nothing. */
-  readonly experiments: Readonly<Record<string, readonly Experiment[]>>;
-}
-
-export interface GridColumn {
-  /** Which of a row's trainings. */
-  readonly trainedOn: string;
-  readonly benchmark: Benchmark;
-  readonly metric: ScoreMetric;
-}
-
-/** Of a grid whose rows are the values of one thing, in their order; where it has several series, one after the other. */
-export interface Sweep {
-  readonly name: string;
-  readonly values: readonly (number | string | boolean)[];
-  readonly series: readonly string[];
-}
-
-/** The rows of a sweep, a line a series, each with the value that it stands for. */
-export function sweepLines<Row>(
-  { values, series }: Sweep,
-  rows: readonly Row[],
-): {
-  readonly label: string;
-  readonly points: readonly { readonly value: Sweep['values'][number]; readonly row: Row }[];
-}[] {
-  return series.map((label, s) => ({
-    label,
-    points: values.map((value, v) => ({ value, row: rows[s * values.length + v] })),
-  }));
-}
-
-export interface Grid {
-  /** "variants": a grid of one's own, see `variantGrid`. */
-  readonly id: GridName | 'variants';
-  readonly title: string;
-  readonly profile: Profile;
-  /** What a reader must know: stand-ins, networks and weights other than the paper's. */
-  readonly notes: readonly string[];
-  readonly rows: readonly GridRow[];
-  readonly columns: readonly GridColumn[];
-  readonly sweep?: Sweep;
-}
-
-export const GRID_NAMES = [
-  'table1',
-  'table2',
-  'table3',
-  'importance',
-  'misalignment',
-  'ablations',
-  'lambda',
-] as const;
-export type GridName = (typeof GRID_NAMES)[number];
-
-/** Which rows; left out: all. */
-export interface GridOptions {
-  readonly networks?: readonly NetworkName[];
-  readonly methods?: readonly MethodName[];
-  readonly seeds?: readonly number[];
-  /** Updates of a run, where they are not to be the profile's. */
-  readonly iterations?: number;
-  /** Of the sweep over lambda. */
-  readonly lambdas?: readonly number[];
-  /** Of the sweep over the misalignment: sizes, LR pixels. */
-  readonly misalignments?: readonly number[];
-  /** Sweeps and ablations: of which network. */
-  readonly network?: NetworkName;
-}
 
 const BASELINES = ['alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt'] as const;
 /** The paper's method, and what goes beyond the paper. */
@@ -402,53 +330,4 @@ function referenceColumns(
 
 function cameraOf(data: TrainingSettings['data']): CameraPresetName | undefined {
   return data.kind === 'pairs' ? undefined : data.preset;
-}
-
-function tableNotes(profile: Profile, sets: readonly TrainingSetName[], options: GridOptions): string[] {
-  const standIns = sets.flatMap((set) => {
-    const { standIn } = profile.trainingSets[set];
-    return standIn === undefined ? [] : [`${set}: not the real set, but a stand-in: ${standIn}`];
-  });
-  return [...budget(profile, options), ...standIns, ...reduced(profile, options), ...weights(profile)];
-}
-
-function variantNotes(profile: Profile, options: GridOptions): string[] {
-  const data = profile.camera('srraw-like');
-  const on = data.kind === 'camera' ? data.photos : 'drawn scenes';
-  return [
-    ...budget(profile, options),
-    `trained on ${on} through the simulated camera srraw-like, or its variant that the row names`,
-    ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
-    ...weights(profile),
-  ];
-}
-
-function budget(profile: Profile, { iterations }: GridOptions): string[] {
-  return [
-    `profile ${profile.name}: ${profile.about}`,
-    ...(iterations === undefined ? [] : [`${iterations} updates a run, not the profile's`]),
-  ];
-}
-
-function reduced({ networks }: Profile, options: GridOptions): string[] {
-  return (options.networks ?? NETWORK_NAMES).flatMap((name) =>
-    networks[name].preset === undefined
-      ? []
-      : [`${networks[name].label}: a smaller network than the paper's`],
-  );
-}
-
-/** Networks beside the SR network that are not the paper's. */
-function weights({ methods }: Profile): string[] {
-  if (methods.weights === 'paper') return [];
-  const { flow, colour } = mimicReleased(methods);
-  const cx = METHODS.cx.process(methods);
-  const features = 'options' in cx ? cx.options?.features : undefined;
-  return [
-    ...(flow === 'small' ? ["flow: the kit's own small network, not PWC-Net"] : []),
-    ...(colour === 'cielab' ? ['colour term: CIELAB, not CDNet'] : []),
-    ...(features === 'random-orthogonal'
-      ? ['CX, CoBi, Pseudo GT: features of a fixed random stack, not VGG19']
-      : []),
-  ];
 }

@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import { NETWORK_NAMES } from '../networks/networks';
 import { knownName } from '../util/errors';
-import { grid, GRID_NAMES, type Grid, type GridName, type GridOptions } from './grids';
+import { GRID_NAMES, type Grid, type GridName, type GridOptions } from './grid';
+import { grid } from './grids';
 import { METHOD_NAMES, type MethodName } from './methods';
 import { profile } from './profiles';
 import { planGrid, type Folders, type PlannedRun } from './runner';

@@ -18,7 +18,7 @@ import { readWeights } from '../weights/load';
 import { readSafetensorsMetadata } from '../weights/safetensors';
 import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
 import { runFolder, runRecord, type Experiment } from './experiment';
-import type { Grid } from './grids';
+import type { Grid } from './grid';
 import { runProcesses } from './process-pool';
 import { mergeResults, readResults, rowKey, writeResults, type ResultRow, type ScoreMetric } from './store';
 

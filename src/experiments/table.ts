@@ -1,6 +1,6 @@
 /** A grid filled with the scores of the store: means over seeds, ranks, and what the paper has in the same places. */
 import { benchmarkTitle } from './benchmarks';
-import type { Grid, GridColumn, GridRow, Sweep } from './grids';
+import type { Grid, GridColumn, GridRow, Sweep } from './grid';
 import { interval95, type Interval } from './interval';
 import { paperNumbers, type PaperNumber } from './paper';
 import { LOWER_IS_BETTER, rowKey, type ResultRow, type ScoreMetric } from './store';

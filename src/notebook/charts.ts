@@ -1,5 +1,5 @@
 /** The kit's charts, as pure functions of numbers: training curves, bars and sweeps out of tables, curves over a truth. */
-import { sweepLines } from '../experiments/grids';
+import { sweepLines } from '../experiments/grid';
 import type { Interval } from '../experiments/interval';
 import { stepTimes, type StepTimes } from '../experiments/step-times';
 import type { Table, TableRow } from '../experiments/table';

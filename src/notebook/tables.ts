@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { startEngine } from '../engine/engines';
 import { cropGrid, type CropOptions } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
-import { grid, type Grid, type GridOptions } from '../experiments/grids';
+import type { Grid, GridOptions } from '../experiments/grid';
+import { grid } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
 import {
   hasTrained,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { grid, GRID_NAMES, LAMBDAS } from '../../src/experiments/grids';
+import { GRID_NAMES } from '../../src/experiments/grid';
+import { grid, LAMBDAS } from '../../src/experiments/grids';
 import { profile, PROFILE_NAMES } from '../../src/experiments/profiles';
 import { planGrid } from '../../src/experiments/runner';
 

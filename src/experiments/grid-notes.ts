@@ -1,0 +1,58 @@
+/** What a reader of a grid must know: its budget, stand-ins, and where networks and weights are not the paper's. */
+import { NETWORK_NAMES } from '../networks/networks';
+import type { GridOptions } from './grid';
+import { METHODS, mimicReleased } from './methods';
+import type { Profile, TrainingSetName } from './profiles';
+
+export function tableNotes(
+  profile: Profile,
+  sets: readonly TrainingSetName[],
+  options: GridOptions,
+): string[] {
+  const standIns = sets.flatMap((set) => {
+    const { standIn } = profile.trainingSets[set];
+    return standIn === undefined ? [] : [`${set}: not the real set, but a stand-in: ${standIn}`];
+  });
+  return [...budget(profile, options), ...standIns, ...reduced(profile, options), ...weights(profile)];
+}
+
+export function variantNotes(profile: Profile, options: GridOptions): string[] {
+  const data = profile.camera('srraw-like');
+  const on = data.kind === 'camera' ? data.photos : 'drawn scenes';
+  return [
+    ...budget(profile, options),
+    `trained on ${on} through the simulated camera srraw-like, or its variant that the row names`,
+    ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
+    ...weights(profile),
+  ];
+}
+
+function budget(profile: Profile, { iterations }: GridOptions): string[] {
+  return [
+    `profile ${profile.name}: ${profile.about}`,
+    ...(iterations === undefined ? [] : [`${iterations} updates a run, not the profile's`]),
+  ];
+}
+
+function reduced({ networks }: Profile, options: GridOptions): string[] {
+  return (options.networks ?? NETWORK_NAMES).flatMap((name) =>
+    networks[name].preset === undefined
+      ? []
+      : [`${networks[name].label}: a smaller network than the paper's`],
+  );
+}
+
+/** Networks beside the SR network that are not the paper's. */
+function weights({ methods }: Profile): string[] {
+  if (methods.weights === 'paper') return [];
+  const { flow, colour } = mimicReleased(methods);
+  const cx = METHODS.cx.process(methods);
+  const features = 'options' in cx ? cx.options?.features : undefined;
+  return [
+    ...(flow === 'small' ? ["flow: the kit's own small network, not PWC-Net"] : []),
+    ...(colour === 'cielab' ? ['colour term: CIELAB, not CDNet'] : []),
+    ...(features === 'random-orthogonal'
+      ? ['CX, CoBi, Pseudo GT: features of a fixed random stack, not VGG19']
+      : []),
+  ];
+}
