@@ -223,6 +223,15 @@ void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias
   }
 }
 
+// The taps of one axis that an input at `i` takes part in, and the outputs that it does so for: tap k is of the output
+// (i + pad - k dilation) / stride where that is whole. Stride or dilation is 1.
+struct Contributions {
+  int64_t tap, tap_step, out, out_step;
+
+  Contributions(int64_t i, int64_t pad, int64_t stride, int64_t dilation)
+      : tap((i + pad) % stride), tap_step(stride), out((i + pad) / stride), out_step(dilation) {}
+};
+
 // dx[iy, ix] = sum over taps of w[ky, kx] dy[oy, ox] with oy stride - pad + ky dilation = iy, and so for x. (With stride
 // 1 the caller runs `depthwise` on the turned filter instead.)
 void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMap dx, int64_t begin, int64_t end) {
@@ -230,17 +239,17 @@ void depthwise_input_grad(const Depthwise& g, Map dy, const float* filter, OutMa
     const int64_t b = index / dx.h, iy = index % dx.h;
     float* out = dx.data + b * dx.batch_stride + iy * dx.row_stride;
     const float* from = dy.data + b * dy.batch_stride;
+    const Contributions rows(iy, g.pad_h, g.stride_h, g.dilation_h);
     for (int64_t ix = 0; ix < dx.w; ++ix) {
+      const Contributions columns(ix, g.pad_w, g.stride_w, g.dilation_w);
       for (int64_t j = 0; j < g.c; j += V) {
         const int64_t n = at_most(V, g.c - j);
         vec acc{};
-        for (int64_t ky = 0; ky < g.kh; ++ky) {
-          const int64_t y = iy + g.pad_h - ky * g.dilation_h;
-          if (y < 0 || y % g.stride_h != 0 || y / g.stride_h >= dy.h) continue;
-          for (int64_t kx = 0; kx < g.kw; ++kx) {
-            const int64_t x = ix + g.pad_w - kx * g.dilation_w;
-            if (x < 0 || x % g.stride_w != 0 || x / g.stride_w >= dy.w) continue;
-            const float* at = from + y / g.stride_h * dy.row_stride + x / g.stride_w * dy.pixel_stride + j;
+        for (int64_t ky = rows.tap, oy = rows.out; ky < g.kh; ky += rows.tap_step, oy -= rows.out_step) {
+          if (oy < 0 || oy >= dy.h) continue;
+          for (int64_t kx = columns.tap, ox = columns.out; kx < g.kw; kx += columns.tap_step, ox -= columns.out_step) {
+            if (ox < 0 || ox >= dy.w) continue;
+            const float* at = from + oy * dy.row_stride + ox * dy.pixel_stride + j;
             acc += get(at, n) * get(filter + (ky * g.kw + kx) * g.c + j, n);
           }
         }

@@ -35,9 +35,14 @@ export class Conv2d extends Module {
     if (options.bias ?? true) this.bias = this.parameter('bias', [outputs], init.bias);
   }
 
-  /** [kh, kw, inputs, outputs], for losses on the weights. */
+  /** [kh, kw, inputs, outputs], for losses on the weights and for layers that run as one. */
   get filter(): tf.Tensor4D {
     return this.weight.value();
+  }
+
+  /** [outputs], zeros without a bias. */
+  get biases(): tf.Tensor1D {
+    return this.bias?.value() ?? tf.zeros([this.weight.shape[0]]);
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {

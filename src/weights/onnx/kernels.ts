@@ -5,12 +5,13 @@
  * their convolutions, convolutional networks in NCHW throughout.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { permute } from '../../nn/parameter';
 import { InputError } from '../../util/errors';
 import { channelAttentionRule, windowAttentionRule } from './attention';
 import { nchwAxis, type Graph, type Value } from './graph';
 import { ELEMENT, type Attribute } from './proto';
 import { combine, dimKey, sameDim, type Dim } from './sizes';
-import type { RecordingRule } from './trace';
+import type { Constant, RecordingRule } from './trace';
 
 type Attributes = Readonly<Record<string, unknown>>;
 type Inputs = Readonly<Record<string, Value>>;
@@ -126,11 +127,28 @@ const concat: KernelRule = {
   },
   emit: (graph, inputs, { axis }, [shape]) => {
     const all = Object.values(inputs);
+    const constants = all.flatMap(({ constant }) => constant ?? []);
+    if (constants.length === all.length)
+      return [{ shape, constant: joined(constants, axis as number, shape as readonly number[]) }];
     return prefersPlain(all) || shape.length !== 4
       ? [{ shape, plain: graph.node('Concat', all.map((v) => graph.plain(v)), { axis: axis as number }) }] // prettier-ignore
       : [{ shape, nchw: graph.node('Concat', all.map((v) => graph.nchw(v)), { axis: nchwAxis(axis as number) }) }]; // prettier-ignore
   },
 };
+
+/** Constants as one, beside each other along an axis. */
+function joined(constants: readonly Constant[], axis: number, shape: readonly number[]): Constant {
+  const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  const row = data.length / outer;
+  let start = 0;
+  for (const { data: part } of constants) {
+    const length = part.length / outer;
+    for (let i = 0; i < outer; i++) data.set(part.subarray(i * length, (i + 1) * length), i * row + start);
+    start += length;
+  }
+  return { shape, data };
+}
 
 const split: KernelRule = {
   shapes: ({ x }, { numOrSizeSplits, axis }) => {
@@ -216,9 +234,24 @@ const reshape: KernelRule = {
 
 const transpose: KernelRule = {
   shapes: ({ x }, { perm }) => [(perm as number[]).map((i) => x[i])],
-  emit: (graph, { x }, { perm }, [shape]) => [
-    { shape, plain: graph.node('Transpose', [graph.plain(x)], { perm: perm as number[] }) },
-  ],
+  emit: (graph, { x }, { perm }, [shape]) => {
+    const axes = perm as number[];
+    const { constant } = x;
+    if (constant?.data instanceof Float32Array) {
+      const data = permute(constant.data, constant.shape, axes);
+      return [{ shape, constant: { shape: shape as readonly number[], data } }];
+    }
+    return [{ shape, plain: graph.node('Transpose', [graph.plain(x)], { perm: axes }) }];
+  },
+};
+
+/** Of matrices as they are. */
+const matMul: KernelRule = {
+  shapes: ({ a, b }) => [[...a.slice(0, -1), b[b.length - 1]]],
+  emit: (graph, { a, b }, { transposeA, transposeB }, [shape]) => {
+    if (transposeA || transposeB) throw unsupported('a product of transposed matrices', [a.shape, b.shape]);
+    return [{ shape, plain: graph.node('MatMul', [graph.plain(a), graph.plain(b)]) }];
+  },
 };
 
 const mean: KernelRule = {
@@ -370,6 +403,7 @@ export const KERNELS: ReadonlyMap<string, KernelRule> = new Map<string, KernelRu
   ['PadV2', pad],
   ['Reshape', reshape],
   ['Transpose', transpose],
+  ['BatchMatMul', matMul],
   ['Mean', mean],
   ['Softmax', softmax],
   ['ArgMax', argMax],
