@@ -235,30 +235,28 @@ class MixtureOfExperts extends Module {
     const weights = tf.softmax(logits);
     const chosen = tf.cast(tf.oneHot(tf.argMax(weights, -1), this.experts.length), 'float32'); // no gradient
     const perImage = tf.mul<tf.Tensor2D>(weights, chosen);
+    const [ps, ks, ups] = (['downP', 'downK', 'up'] as const).map((of) => this.experts.map((e) => e[of]));
     const low = tf.mul<tf.Tensor4D>(
-      this.down(p, (expert) => expert.downP),
-      this.down(k, (expert) => expert.downK),
+      conv2d(p, filters(ps, 3), biases(ps)),
+      conv2d(k, filters(ks, 3), biases(ks)),
     );
     const weighed = tf.mul<tf.Tensor4D>(low, overPicture(tf.matMul(perImage, tf.tensor2d(this.owned))));
-    const filter = tf.concat(
-      this.experts.map(({ up }) => up.filter),
-      2,
-    );
-    const bias = tf.matMul<tf.Tensor2D>(
-      perImage,
-      tf.reshape(tf.concat(this.experts.map(({ up }) => up.biases)), [this.experts.length, -1]),
-    );
-    return residual(tf.add<tf.Tensor4D>(p, overPicture(bias)), conv2d(weighed, filter, undefined));
+    const bias = overPicture(tf.matMul(perImage, tf.reshape(biases(ups), [ups.length, -1])));
+    return residual(tf.add<tf.Tensor4D>(p, bias), conv2d(weighed, filters(ups, 2), undefined));
   }
+}
 
-  private down(x: tf.Tensor4D, of: (expert: Expert) => Conv2d): tf.Tensor4D {
-    const layers = this.experts.map(of);
-    const filter = tf.concat(
-      layers.map(({ filter }) => filter),
-      3,
-    );
-    return conv2d(x, filter, tf.concat(layers.map(({ biases }) => biases)));
-  }
+/** Of 1x1 convolutions beside each other: along axis 2 their inputs, along axis 3 their outputs. */
+function filters(layers: readonly Conv2d[], axis: 2 | 3): tf.Tensor4D {
+  return tf.concat(
+    layers.map(({ filter }) => filter),
+    axis,
+  );
+}
+
+/** Of convolutions one after the other. */
+function biases(layers: readonly Conv2d[]): tf.Tensor1D {
+  return tf.concat(layers.map(({ biases }) => biases));
 }
 
 /** One value an image and channel, to be applied to every pixel: [B, C] to [B, 1, 1, C]. */
