@@ -1,7 +1,7 @@
 /** Figures 6 to 8: the same crop of a picture as every row of a grid upscales it, side by side with LR and HR. */
 import { imageOf } from '../data/pairs';
 import { cropImage, type Image } from '../image/image';
-import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
+import { busiestSquare, enlargePixels, inRows, montage, type Panel } from '../image/montage';
 import { PAPER_PROTOCOL } from '../metrics/metric';
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
@@ -9,6 +9,8 @@ import type { Grid } from './grid';
 import { planGrid, trainedUpscaler, type Folders, type PlannedRun } from './runner';
 
 const SIDE = 128;
+/** Pictures beside each other, at most. */
+const COLUMNS = 8;
 
 export interface CropOptions {
   /** Which pictures of the benchmark. Default: the first and the third (Set5: baby, butterfly). */
@@ -20,7 +22,8 @@ export interface CropOptions {
 }
 
 /**
- * One row a picture and SR network, cut where the picture has most detail. Rows of the grid without weights here are left out; the first seed counts.
+ * A picture and SR network after the other, cut where the picture has most detail. Rows of the grid without weights here are left
+ * out; the first seed counts.
  * An engine must be running.
  */
 export async function cropGrid(
@@ -56,7 +59,7 @@ export async function cropGrid(
               : '';
           panels.push({ image: crop(sr), caption: `${label(run, networks.length)}${score}` });
         }
-        rows.push([...panels, { image: crop(hr), caption: 'HR' }]);
+        rows.push(...inRows([...panels, { image: crop(hr), caption: 'HR' }], COLUMNS));
       }
     }
     return await montage(rows, zoom);

@@ -55,6 +55,14 @@ export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Pr
   return fromIntegers(new Uint8Array(data), size.width, size.height, 3);
 }
 
+/** Rows of at most `most` panels, as nearly equal as they can be. */
+export function inRows(panels: readonly Panel[], most: number): Panel[][] {
+  const columns = Math.ceil(panels.length / Math.ceil(panels.length / most));
+  const rows: Panel[][] = [];
+  for (let i = 0; i < panels.length; i += columns) rows.push(panels.slice(i, i + columns));
+  return rows;
+}
+
 /** The `side` x `side` square with the most detail (mean absolute difference of neighbours), on a grid of side / 4. */
 export function busiestSquare(image: Image, side: number): { readonly left: number; readonly top: number } {
   const size = Math.min(side, image.width, image.height);

@@ -2,7 +2,7 @@
 import { encodeImage } from '../image/file';
 import { commonScale, heat, heatScale } from '../image/heat';
 import { blankImage, cropImage, type Image } from '../image/image';
-import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
+import { busiestSquare, enlargePixels, inRows, montage, type Panel } from '../image/montage';
 import { imresize } from '../image/resize';
 import { pixelError, reduction } from '../metrics/alignment';
 import { scores } from '../train/evaluate';
@@ -31,7 +31,7 @@ export interface CompareOptions {
   readonly side?: number;
   /** Its top-left corner. Default: where the last picture has most detail. */
   readonly at?: { readonly left: number; readonly top: number };
-  /** Pictures in a row. Default 6. */
+  /** Pictures in a row, at most. Default 6. */
   readonly columns?: number;
 }
 
@@ -148,10 +148,4 @@ function overview(image: Image, at: { readonly left: number; readonly top: numbe
     }
   }
   return out;
-}
-
-function inRows(panels: readonly Panel[], columns: number): Panel[][] {
-  const rows: Panel[][] = [];
-  for (let i = 0; i < panels.length; i += columns) rows.push(panels.slice(i, i + columns));
-  return rows;
 }
