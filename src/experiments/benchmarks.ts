@@ -51,16 +51,16 @@ export function metricsOf({ kind }: Benchmark): readonly ScoreMetric[] {
 }
 
 function unreferencedMetrics(): (typeof NO_REFERENCE_METRICS)[number][] {
-  return NO_REFERENCE_METRICS.filter((metric) => missingModel(metric) === undefined);
+  return NO_REFERENCE_METRICS.filter(hasModel);
 }
 
-/** Why a metric cannot be computed here, with what brings its model; undefined where it can. */
-export function missingModel(metric: (typeof NO_REFERENCE_METRICS)[number]): string | undefined {
+/** Whether what a metric without reference needs to be computed is here. */
+export function hasModel(metric: (typeof NO_REFERENCE_METRICS)[number]): boolean {
   try {
     requireModels([metric], SETTINGS);
-    return undefined;
+    return true;
   } catch (error) {
-    if (error instanceof InputError) return error.message;
+    if (error instanceof InputError) return false;
     throw error;
   }
 }

@@ -20,7 +20,7 @@ import { runFiles } from '../util/run-files';
 import { trainingCurve, type CurvePoint } from './charts';
 import { interruptSignal, LiveOutput } from './kernel';
 import { Picture } from './picture';
-import { RUNS } from './places';
+import { RUNS, shownPath } from './places';
 import { StatusLine } from './status';
 
 /** LR pixels a side of the crop that is shown. */
@@ -140,7 +140,7 @@ export async function liveTraining(
   await status.end(
     run.step < iterations
       ? `stopped after ${run.step} of ${iterations} iterations${speed}, with a checkpoint: run the cell again to go on`
-      : `${run.step} iterations done${speed}; run folder ${run.folder}`,
+      : `${run.step} iterations done${speed}; run folder ${shownPath(run.folder)}`,
   );
   if (run.secondsPerStep === 0 && run.step > 0) await showFinished(run);
   return run;
