@@ -133,7 +133,7 @@ export async function encodeImage(
   pipeline.toColourspace(channels === 1 ? (wide ? 'grey16' : 'b-w') : wide ? 'rgb16' : 'srgb');
   switch (format) {
     case 'png':
-      return pipeline.png().toBuffer();
+      return pipeline.png({ adaptiveFiltering: true }).toBuffer();
     case 'jpeg':
       return pipeline.jpeg({ quality: quality ?? 95, chromaSubsampling: '4:4:4' }).toBuffer();
     case 'webp':
