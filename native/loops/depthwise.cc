@@ -198,6 +198,15 @@ LOOPS_INLINE vec one_output(const Depthwise& g, const Map& x, const float* in, c
   return acc;
 }
 
+// The taps of one axis that an input at `i` takes part in, and the outputs that it does so for: tap k is of the output
+// (i + pad - k dilation) / stride where that is whole. Stride or dilation is 1.
+struct Contributions {
+  int64_t tap, tap_step, out, out_step;
+
+  Contributions(int64_t i, int64_t pad, int64_t stride, int64_t dilation)
+      : tap((i + pad) % stride), tap_step(stride), out((i + pad) / stride), out_step(dilation) {}
+};
+
 }  // namespace
 
 void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias, Act act, float slope, OutMap y,
@@ -222,15 +231,6 @@ void depthwise(const Depthwise& g, Map x, const float* filter, const float* bias
     }
   }
 }
-
-// The taps of one axis that an input at `i` takes part in, and the outputs that it does so for: tap k is of the output
-// (i + pad - k dilation) / stride where that is whole. Stride or dilation is 1.
-struct Contributions {
-  int64_t tap, tap_step, out, out_step;
-
-  Contributions(int64_t i, int64_t pad, int64_t stride, int64_t dilation)
-      : tap((i + pad) % stride), tap_step(stride), out((i + pad) / stride), out_step(dilation) {}
-};
 
 // dx[iy, ix] = sum over taps of w[ky, kx] dy[oy, ox] with oy stride - pad + ky dilation = iy, and so for x. (With stride
 // 1 the caller runs `depthwise` on the turned filter instead.)

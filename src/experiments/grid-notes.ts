@@ -1,5 +1,6 @@
 /** What a reader of a grid must know: its budget, stand-ins, and where networks and weights are not the paper's. */
 import { NETWORK_NAMES } from '../networks/networks';
+import { hasModel, NO_REFERENCE_METRICS } from './benchmarks';
 import type { GridOptions } from './grid';
 import { METHODS, mimicReleased } from './methods';
 import type { Profile, TrainingSetName } from './profiles';
@@ -25,6 +26,16 @@ export function variantNotes(profile: Profile, options: GridOptions): string[] {
     ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
     ...weights(profile),
   ];
+}
+
+/** Of scores without reference: which columns stay empty. */
+export function missingModels(): string[] {
+  const empty = NO_REFERENCE_METRICS.filter((metric) => !hasModel(metric)).map((metric) =>
+    metric.toUpperCase(),
+  );
+  return empty.length === 0
+    ? []
+    : [`${empty.join(', ')}: empty, a model is missing: \`mimicsr data fetch niqe-pristine nrqm\``];
 }
 
 function budget(profile: Profile, { iterations }: GridOptions): string[] {

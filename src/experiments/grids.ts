@@ -4,7 +4,7 @@ import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
 import { MODES, type Recipe, type TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
-import { hasModel, NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
+import { NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
 import {
   GRID_NAMES,
@@ -14,7 +14,7 @@ import {
   type GridOptions,
   type GridRow,
 } from './grid';
-import { tableNotes, variantNotes } from './grid-notes';
+import { missingModels, tableNotes, variantNotes } from './grid-notes';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import {
@@ -89,19 +89,11 @@ function benchmarkTable(
 
 /** Table 3: scored without reference, on pictures like those of the training. */
 function pictureTable(profile: Profile, options: GridOptions): Grid {
-  const empty = NO_REFERENCE_METRICS.filter((metric) => !hasModel(metric)).map((metric) =>
-    metric.toUpperCase(),
-  );
   return {
     id: 'table3',
     title: 'Table 3: scored without reference on pictures of the set trained on',
     profile,
-    notes: [
-      ...tableNotes(profile, TRAINING_SETS, options),
-      ...(empty.length === 0
-        ? []
-        : [`${empty.join(', ')}: empty, a model is missing: \`mimicsr data fetch niqe-pristine nrqm\``]),
-    ],
+    notes: [...tableNotes(profile, TRAINING_SETS, options), ...missingModels()],
     rows: [BICUBIC, ...methodRows('table3', TRAINING_SETS, profile, options)],
     columns: TRAINING_SETS.flatMap((trainedOn) =>
       NO_REFERENCE_METRICS.map((metric) => ({

@@ -127,7 +127,7 @@ const concat: KernelRule = {
   },
   emit: (graph, inputs, { axis }, [shape]) => {
     const all = Object.values(inputs);
-    const constants = all.flatMap(({ constant }) => constant ?? []);
+    const constants = all.flatMap((v) => floatConstant(v) ?? []);
     if (constants.length === all.length)
       return [{ shape, constant: joined(constants, axis as number, shape as readonly number[]) }];
     return prefersPlain(all) || shape.length !== 4
@@ -136,8 +136,17 @@ const concat: KernelRule = {
   },
 };
 
+interface FloatConstant extends Constant {
+  readonly data: Float32Array;
+}
+
+/** What can be computed at export: an array of float32 that does not depend on the input. */
+function floatConstant({ constant }: Value): FloatConstant | undefined {
+  return constant?.data instanceof Float32Array ? (constant as FloatConstant) : undefined;
+}
+
 /** Constants as one, beside each other along an axis. */
-function joined(constants: readonly Constant[], axis: number, shape: readonly number[]): Constant {
+function joined(constants: readonly FloatConstant[], axis: number, shape: readonly number[]): Constant {
   const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   const row = data.length / outer;
@@ -236,8 +245,8 @@ const transpose: KernelRule = {
   shapes: ({ x }, { perm }) => [(perm as number[]).map((i) => x[i])],
   emit: (graph, { x }, { perm }, [shape]) => {
     const axes = perm as number[];
-    const { constant } = x;
-    if (constant?.data instanceof Float32Array) {
+    const constant = floatConstant(x);
+    if (constant !== undefined) {
       const data = permute(constant.data, constant.shape, axes);
       return [{ shape, constant: { shape: shape as readonly number[], data } }];
     }
