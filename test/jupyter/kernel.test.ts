@@ -38,6 +38,14 @@ describe.skipIf(!existsSync(join(PACKAGE_ROOT, 'dist', 'index.js')))('the kernel
     expect(error(wrong)?.evalue).toMatch(/Type 'number' is not assignable to type 'string'/);
   });
 
+  it("knows Node's types", async () => {
+    const wrong = await client.run(
+      "import { join } from 'node:path';\nconst folder: number = join('a', 'b');",
+    );
+    expect(error(wrong)?.evalue).toMatch(/Type 'string' is not assignable to type 'number'/);
+    expect(text(await client.run("Buffer.from('abc').length"))).toBe('3\n');
+  });
+
   it("reports an error by name: the kit's own in one line, others with a few lines of stack", async () => {
     const input = await client.run("mimicsr.createNetwork('swinirr' as any)");
     expect(error(input)).toMatchObject({ ename: 'InputError' });
