@@ -62,8 +62,8 @@ function averaged(history: readonly CurvePoint[]): CurvePoint[] {
 }
 
 /**
- * The values of one column of a table, of the rows that have a run; labels name the network where there are several.
- * @throws InputError where no row has one
+ * The values of one column of a table, of the rows that have one; labels name the network where there are several.
+ * @throws InputError where no row has one, with the table's notes, which say why
  */
 function columnOf(
   table: Table,
@@ -80,7 +80,11 @@ function columnOf(
     const label = row.network === '' || networks.size < 2 ? row.method : `${row.method} (${row.network})`;
     return ours === undefined ? [] : [{ ...ours, label, row }];
   });
-  if (values.length === 0) throw new InputError(`no row of '${table.title}' has a run`);
+  if (values.length === 0) {
+    const { group, title } = table.columns[column];
+    const notes = table.notes.map((line) => `\n  ${line}`).join('');
+    throw new InputError(`no row of '${table.title}' has a value of ${group} ${title}:${notes}`);
+  }
   return values;
 }
 

@@ -103,6 +103,8 @@ describe('charts', () => {
     expect(bars.x).toEqual([27, 28]);
     expect(bars.error_x.array).toEqual([0.5, 0]);
     expect(() => tableBars(table, 1)).toThrow(/there is no column 1/);
+    const empty = { ...table, notes: ['a model is missing'], rows: [row('L1')] } as unknown as Table;
+    expect(() => tableBars(empty)).toThrow(/no row of 'T' has a value of .*:\n {2}a model is missing/);
     const times: StepTimes = (_, method) => (method === 'L1' ? 1 : undefined);
     expect(costCurve(table, 0, times).data).toMatchObject([
       { name: 'L1', x: [1], y: [27], error_y: { array: [0.5] } },
