@@ -105,7 +105,7 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
     task: { gpus: 0, cpus: 4, memoryGiB: 8, minutes: 240 },
     methods: {
       weights: 'at hand',
-      pseudoGt: { lengths: { dam: 0.5, alignformer: 0.5 }, patch: 32, batch: 4 },
+      pseudoGt: { lengths: { dam: 0.5, alignformer: 0.5 }, patch: 32, batch: 2 },
     },
     ...simulated(photographs(), 64, 20),
     ...benchmarksAtHand(['Set5', 'Set14', 'BSD100'], ['Set5', 'Set14']),
