@@ -21,6 +21,7 @@ import {
   CORRECTIONS,
   correctedWithLambda,
   correctedWithout,
+  recolouredBlurFitted,
   recolouredTakenBack,
   SWITCH_NAMES,
 } from './variants';
@@ -121,12 +122,14 @@ function importance(profile: Profile, options: GridOptions): Grid {
       BICUBIC,
       row('L1, aligned pairs', l1, 'srraw-aligned'),
       ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
+      ours('Ours recoloured, blur fitted, aligned pairs', recolouredBlurFitted(), 'srraw-aligned'),
       row('L1, colour misaligned', l1, 'srraw-colour'),
       row('L1, geometry misaligned', l1, 'srraw-geometry'),
       row('L1, both misaligned', l1),
       ours('Ours, both misaligned', mimicReleased(profile.methods)),
       ours('Ours corrected, both misaligned', mimicCorrected()),
       ours('Ours recoloured, both misaligned', mimicRecoloured()),
+      ours('Ours recoloured, blur fitted, both misaligned', recolouredBlurFitted()),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
   });
@@ -155,8 +158,8 @@ function misalignmentSweep(profile: Profile, options: GridOptions): Grid {
 }
 
 /**
- * Every slip of the official code corrected by itself, every part of the corrected method left out, its HR antialiased, and
- * every step beyond it taken back.
+ * Every slip of the official code corrected by itself, every part of the corrected method left out, its HR antialiased,
+ * every step beyond it taken back, and one more taken.
  */
 function ablations(profile: Profile, options: GridOptions): Grid {
   const row = variantRow(profile, options);
@@ -176,6 +179,7 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ...Object.entries(recolouredTakenBack()).map(([label, options]) =>
         ours(`recoloured, ${label}`, options),
       ),
+      ours('recoloured, blur fitted', recolouredBlurFitted()),
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),

@@ -40,6 +40,11 @@ export function correctedWithLambda(lambda: number): MimicSettings {
   return { ...mimicCorrected(), lambda, ...(lambda === 0 ? SWITCHES.colour.off : {}) };
 }
 
+/** The recoloured process whose module begins with the down-sampled HR as blurred as the real LR. */
+export function recolouredBlurFitted(): MimicSettings {
+  return { ...mimicRecoloured(), fitBlur: true };
+}
+
 /** The recoloured process with each of its steps beyond the corrected one taken back, by what it is then. */
 export function recolouredTakenBack(): Readonly<Record<string, MimicSettings>> {
   const [recoloured, { lambda, corrections }] = [mimicRecoloured(), mimicConfig(mimicCorrected())];

@@ -8,17 +8,27 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { GUIDED_MINIMUM_SIDE, GuidedTransfer } from '../networks/guided-transfer';
+import { FittedBlur } from './fitted-blur';
 
 export const MIMIC_MINIMUM_SIDE = GUIDED_MINIMUM_SIDE;
 
 export interface MimicModuleOptions {
   /** Default true. False leaves the guidance network out: every picture's vector is 0, and the real LR goes unread. */
   readonly guidance?: boolean;
+  /**
+   * Default false. True: what the output is added to is blurred by a filter that is fitted in training (`blur`), and the output
+   * begins at 0. Not in the official code.
+   */
+  readonly fitBlur?: boolean;
 }
 
 export class MimicModule extends GuidedTransfer {
-  constructor({ guidance = true }: MimicModuleOptions = {}) {
-    super(3, guidance ? 6 : 0);
+  /** Of the down-sampled HR, where it is fitted. */
+  readonly blur?: FittedBlur;
+
+  constructor({ guidance = true, fitBlur = false }: MimicModuleOptions = {}) {
+    super(3, guidance ? 6 : 0, fitBlur);
+    if (fitBlur) this.blur = this.child('blur', new FittedBlur());
   }
 
   /**

@@ -14,7 +14,7 @@ import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/t
 import { InputError } from '../util/errors';
 import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
-import { degradationLoss, degradationTarget, mimic } from './step';
+import { degradationLoss, degradationTarget, fitBlur, mimic } from './step';
 import { loadMimicModule } from './trained-module';
 
 export interface MimicParts {
@@ -36,7 +36,7 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
   const name = 'mimicking module';
   return {
     name: 'mimic',
-    trained: frozen ? {} : { [name]: module.valueCount() },
+    trained: frozen ? {} : { [name]: module.parameterCount() },
     frozen: frozen ? { [name]: module } : networksAmong(flow, colour),
     helper: module,
     trainsHelper: !frozen,
@@ -52,6 +52,7 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
       }
       const { h, mimicked } = mimic(module, batch, config);
       const target = degradationTarget(batch, h, flow, config);
+      fitBlur(module, h, target, config);
       const terms: LossTerms = {
         degradation: { value: degradationLoss(mimicked, target, config), weight: 1 },
       };
@@ -97,7 +98,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
     colour?.dispose?.();
     throw error;
   }
-  const module = new MimicModule({ guidance: config.guidance }).initialise(seed);
+  const module = new MimicModule(config).initialise(seed);
   return {
     ...mimicProcess(config, module, { flow, colour }),
     dispose: () => {
@@ -111,6 +112,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
 const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
   guidance: (config) => config.guidance,
   residual: ({ residual = false }) => residual,
+  fitBlur: ({ fitBlur = false }) => fitBlur,
   antialias: ({ antialias = false }) => antialias,
   noise: (config) => config.noise,
   'corrections.noise': (config) => config.corrections.noise,

@@ -33,7 +33,7 @@ export interface Mimicked {
 export function mimic(module: MimicModule, batch: PairBatch, config: MimicConfig): Mimicked {
   const h = downSampled(batch, config);
   const made = module.forward(h, batch.lr);
-  const raw = config.residual ? tf.add<tf.Tensor4D>(h, made) : made;
+  const raw = config.residual ? tf.add<tf.Tensor4D>(module.blur?.forward(h) ?? h, made) : made;
   const noise = addedNoise(batch, h, config);
   return { h, raw, mimicked: clamp(noise === undefined ? raw : tf.add<tf.Tensor4D>(raw, noise), 0, 1) };
 }
@@ -86,12 +86,31 @@ function alignedLr(
   return alignedTarget(lr, flow, config.corrections.warp ? 'exact' : 'released', config.mask);
 }
 
+/** Fits the module's blur of h to the target; it acts from the next batch on. */
+export function fitBlur(
+  module: MimicModule,
+  h: tf.Tensor4D,
+  target: AlignedTarget,
+  config: MimicConfig,
+): void {
+  module.blur?.fit(compared(h, target, config), target);
+}
+
 /** L_deg. Released: the mean runs over all pixels, masked ones counting as zero. Corrected mean: over the valid ones. */
 export function degradationLoss(
   mimicked: tf.Tensor4D,
   target: AlignedTarget,
-  { corrections, soften = false }: MimicConfig,
+  config: MimicConfig,
 ): tf.Scalar {
-  const compared = soften ? softened(mimicked, target.flow!) : mimicked;
-  return alignedDifference(compared, target, corrections.mean ? 'valid' : 'all');
+  const over = config.corrections.mean ? 'valid' : 'all';
+  return alignedDifference(compared(mimicked, target, config), target, over);
+}
+
+/** A picture of the HR's geometry as the target is compared with it. */
+function compared(
+  picture: tf.Tensor4D,
+  { flow }: AlignedTarget,
+  { soften = false }: MimicConfig,
+): tf.Tensor4D {
+  return soften ? softened(picture, flow!) : picture;
 }

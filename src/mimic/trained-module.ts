@@ -25,8 +25,8 @@ export function loadMimicModule(source: string): TrainedModule {
   const file = moduleFile(source);
   const bytes = readWeightFile(file);
   const state = parseWeights(bytes, file);
-  const guidance = [...state.keys()].some((key) => key.startsWith('guide_net.'));
-  const module = new MimicModule({ guidance });
+  const has = (part: string): boolean => [...state.keys()].some((key) => key.startsWith(part));
+  const module = new MimicModule({ guidance: has('guide_net.'), fitBlur: has('blur.') });
   try {
     module.loadStateDict(state, file);
     const config = recordedConfig(bytes, file);

@@ -7,6 +7,7 @@
  *   h = relu(conv1x1(x));   t = h g + h;   out = conv1x1(chain(t) + h),   chain: 7x7, 5x5, 3x3 and three 1x1, each with relu
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { constant } from '../nn/init';
 import { Conv2d, samePadding } from '../nn/layers';
 import { Module } from '../nn/module';
 import { InputError } from '../util/errors';
@@ -27,13 +28,15 @@ export abstract class GuidedTransfer extends Module {
   /**
    * @param inputs channels of x
    * @param guidanceInputs channels that the guidance network sees; 0 for none: every picture's vector is 0 then
+   * @param silent before it is trained, the output is 0
    */
-  constructor(inputs: number, guidanceInputs: number) {
+  constructor(inputs: number, guidanceInputs: number, silent = false) {
     super();
     this.head = this.child('head.0', conv(inputs, FEATURES, 1, true));
     this.spatial = [7, 5, 3].map((k) => this.child(`conv_${k}x${k}.0`, conv(FEATURES, FEATURES, k, true)));
     this.pointwise = [0, 2, 4].map((i) => this.child(`conv_1x1.${i}`, conv(FEATURES, FEATURES, 1, true)));
-    this.tail = this.child('tail', conv(FEATURES, 3, 1, false));
+    const nothing = { weight: constant(0), bias: constant(0) };
+    this.tail = this.child('tail', new Conv2d(FEATURES, 3, 1, silent ? { init: nothing } : {}));
     if (guidanceInputs > 0) {
       this.guidance = [
         this.child(
