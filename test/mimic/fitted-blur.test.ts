@@ -1,7 +1,15 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { MimicSettings } from '../../src/mimic/config';
 import { FittedBlur } from '../../src/mimic/fitted-blur';
+import { loadMimicModule } from '../../src/mimic/trained-module';
 import { blur } from '../../src/ops/blur';
+import { train } from '../../src/train/run';
+import { runFiles } from '../../src/util/run-files';
+import { readSafetensors } from '../../src/weights/safetensors';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 
 /** A Gaussian of 7x7 taps whose middle lies half a pixel to the right. */
@@ -34,13 +42,13 @@ describe(`The blur that is fitted, on ${TEST_ENGINE}`, () => {
       const fitted = new FittedBlur().initialise(1);
       const kernel = lens();
       const inside = tf.tidy(() =>
-        tf.pad(tf.ones([2, 16, 16, 1]), [
+        tf.pad<tf.Tensor4D>(tf.ones([2, 16, 16, 1]), [
           [0, 0],
           [4, 4],
           [4, 4],
           [0, 0],
         ]),
-      ) as tf.Tensor4D;
+      );
       expect(tf.tidy(() => largest(tf.sub(fitted.forward(picture(7)), picture(7))))).toBe(0);
       const errors: number[] = [];
       for (let step = 0; step < 40; step++) {
@@ -78,5 +86,48 @@ describe(`The blur that is fitted, on ${TEST_ENGINE}`, () => {
       expect(largest(tf.sub(fitted.forward(x), x))).toBe(0);
       fitted.dispose();
     });
+  });
+
+  it('in a run it is kept, loaded again, and goes on where a stopped one was', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'mimicsr-blur-'));
+    const options: MimicSettings = {
+      ...{ flow: 'none', mask: false, colour: 'none', lambda: 0, noise: false },
+      ...{ antialias: true, residual: true, fitBlur: true, corrections: { grid: true } },
+    };
+    const run = async (name: string, stop?: AbortController): Promise<string> => {
+      const folder = join(root, name);
+      const { network } = await train(
+        folder,
+        {
+          network: { name: 'seemore' },
+          process: { name: 'mimic', options },
+          data: { kind: 'scenes', preset: 'aligned', count: 1 },
+          recipe: { patch: 16, batch: 1, iterations: 3, checkpointEvery: 1, logEvery: 1 },
+        },
+        { signal: stop?.signal, onStep: () => stop?.abort() },
+      );
+      network.dispose();
+      return folder;
+    };
+    try {
+      await leavesNoTensors(async () => {
+        const whole = await run('whole');
+        await run('stopped', new AbortController());
+        const resumed = await run('stopped');
+        for (const file of ['weights', 'helper'] as const) {
+          const [a, b] = [whole, resumed].map((folder) => readSafetensors(runFiles(folder)[file]).tensors);
+          expect(b).toEqual(a);
+        }
+        const { module, config } = loadMimicModule(whole);
+        expect(config?.fitBlur).toBe(true);
+        tf.tidy(() => {
+          const x = picture(1);
+          expect(largest(tf.sub(module.blur!.forward(x), x))).toBeGreaterThan(0.01);
+        });
+        module.dispose();
+      });
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });
