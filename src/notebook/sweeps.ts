@@ -9,7 +9,7 @@ import {
   SWITCH_NAMES,
   type SwitchName,
 } from '../experiments/variants';
-import { mimicConfig, mimicCorrected, type MimicSettings } from '../mimic/config';
+import { mimicCorrected, mimicSchema, type MimicSettings } from '../mimic/config';
 import { recipe, type Recipe } from '../train/config';
 import { knownName, unknownName } from '../util/errors';
 import { reproduce, type ReproduceOptions } from './tables';
@@ -46,7 +46,7 @@ function variantOf(parameter: string, value: number | string | boolean): Variant
       ours: true,
     };
   }
-  const known = Object.keys(mimicConfig());
+  const known = Object.keys(mimicSchema.shape);
   if (!known.includes(parameter)) {
     throw unknownName('parameter', parameter, [...known, ...Object.keys(recipe())]);
   }
