@@ -21,7 +21,7 @@ import {
   CORRECTIONS,
   correctedWithLambda,
   correctedWithout,
-  recolouredBlurFitted,
+  recolouredThroughLens,
   recolouredTakenBack,
   SWITCH_NAMES,
 } from './variants';
@@ -122,14 +122,14 @@ function importance(profile: Profile, options: GridOptions): Grid {
       BICUBIC,
       row('L1, aligned pairs', l1, 'srraw-aligned'),
       ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
-      ours('Ours recoloured, blur fitted, aligned pairs', recolouredBlurFitted(), 'srraw-aligned'),
+      ours('Ours recoloured, through a lens, aligned pairs', recolouredThroughLens(), 'srraw-aligned'),
       row('L1, colour misaligned', l1, 'srraw-colour'),
       row('L1, geometry misaligned', l1, 'srraw-geometry'),
       row('L1, both misaligned', l1),
       ours('Ours, both misaligned', mimicReleased(profile.methods)),
       ours('Ours corrected, both misaligned', mimicCorrected()),
       ours('Ours recoloured, both misaligned', mimicRecoloured()),
-      ours('Ours recoloured, blur fitted, both misaligned', recolouredBlurFitted()),
+      ours('Ours recoloured, through a lens, both misaligned', recolouredThroughLens()),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
   });
@@ -179,7 +179,7 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ...Object.entries(recolouredTakenBack()).map(([label, options]) =>
         ours(`recoloured, ${label}`, options),
       ),
-      ours('recoloured, blur fitted', recolouredBlurFitted()),
+      ours('recoloured, through a lens', recolouredThroughLens()),
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),

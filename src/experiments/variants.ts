@@ -40,9 +40,9 @@ export function correctedWithLambda(lambda: number): MimicSettings {
   return { ...mimicCorrected(), lambda, ...(lambda === 0 ? SWITCHES.colour.off : {}) };
 }
 
-/** The recoloured process whose module begins with the down-sampled HR as blurred as the real LR. */
-export function recolouredBlurFitted(): MimicSettings {
-  return { ...mimicRecoloured(), fitBlur: true };
+/** The recoloured process whose module begins with what a sensor sees of the HR through a fitted lens blur. */
+export function recolouredThroughLens(): MimicSettings {
+  return { ...mimicRecoloured(), lens: true };
 }
 
 /** The recoloured process with each of its steps beyond the corrected one taken back, by what it is then. */

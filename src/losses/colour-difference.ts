@@ -7,6 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { noGradient } from '../ops/no-gradient';
+import { srgbToLinear } from '../ops/srgb';
 
 export interface ColourTerm {
   /** As configurations and results name it. */
@@ -59,14 +60,7 @@ export function toLab(rgb: tf.Tensor4D): tf.Tensor4D {
   return tf.reshape(lab, shape);
 }
 
-/** IEC 61966-2-1. The branch not taken gets a harmless argument, so that its gradient is 0 and not NaN. */
-function srgbToLinear(v: tf.Tensor): tf.Tensor {
-  const dark = noGradient(() => tf.lessEqual(v, 0.04045));
-  const bright = tf.where(dark, tf.onesLike(v), v);
-  return tf.where(dark, tf.div(v, 12.92), tf.pow(tf.div(tf.add(bright, 0.055), 1.055), 2.4));
-}
-
-/** CIE 15: cube root, with a straight piece near black. */
+/** CIE 15: cube root, with a straight piece near black. The branch not taken gets a harmless argument, as in `ops/srgb`. */
 function labCurve(t: tf.Tensor): tf.Tensor {
   const dark = noGradient(() => tf.lessEqual(t, 0.008856));
   const bright = tf.where(dark, tf.onesLike(t), t);

@@ -50,8 +50,11 @@ export const mimicSchema = z
     antialias: z.boolean().optional(),
     /** The module puts out what the down-sampled HR lacks, and begins near it. Paper and official code: the whole mimicked LR. */
     residual: z.boolean().optional(),
-    /** The down-sampled HR to which a residual module adds is blurred first, as far as one filter makes it like the real LR. */
-    fitBlur: z.boolean().optional(),
+    /**
+     * The down-sampled HR is what a sensor makes of the HR, the mean of linear light, and what a residual module adds to is that
+     * through a lens blur, fitted to the real LR (`fitted-blur.ts`).
+     */
+    lens: z.boolean().optional(),
     /** Keep the SR network's loss from training the module. */
     detach: z.boolean().default(true),
     /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */
@@ -90,8 +93,8 @@ export const mimicSchema = z
         true,
         "the official code's noise takes the down-sampled HR away again: expected 'corrections.noise', or no noise",
       );
-    if (config.fitBlur && !config.residual)
-      refuse('fitBlur', true, "blurs what a residual module adds to: expected 'residual'");
+    if (config.lens && !(config.residual && config.antialias))
+      refuse('lens', true, "blurs what a residual module adds to: expected 'residual' and 'antialias'");
     if (config.phase !== 'joint' && !config.detach)
       refuse(
         'detach',

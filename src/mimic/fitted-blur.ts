@@ -1,6 +1,6 @@
 /**
  * One small filter that makes a picture as blurred as the real LR: what a lens does to all pictures alike needs no training.
- * Ours, not the paper's.
+ * Ours, not the paper's. A lens blurs light: callers give linear values.
  *
  *   out = x + sum over the taps k of f[k] (x[k] - x),     f: least squares of  m (target - x)  in  m (x[k] - x)  over all batches
  *

@@ -16,19 +16,19 @@ export interface MimicModuleOptions {
   /** Default true. False leaves the guidance network out: every picture's vector is 0, and the real LR goes unread. */
   readonly guidance?: boolean;
   /**
-   * Default false. True: what the output is added to is blurred by a filter that is fitted in training (`blur`), and the output
-   * begins at 0. Not in the official code.
+   * Default false. True: what the output is added to goes through a lens blur that is fitted in training, and the output begins
+   * at 0. Not in the official code.
    */
-  readonly fitBlur?: boolean;
+  readonly lens?: boolean;
 }
 
 export class MimicModule extends GuidedTransfer {
-  /** Of the down-sampled HR, where it is fitted. */
-  readonly blur?: FittedBlur;
+  /** Of the down-sampled HR, in linear light. */
+  readonly lens?: FittedBlur;
 
-  constructor({ guidance = true, fitBlur = false }: MimicModuleOptions = {}) {
-    super(3, guidance ? 6 : 0, fitBlur);
-    if (fitBlur) this.blur = this.child('blur', new FittedBlur());
+  constructor({ guidance = true, lens = false }: MimicModuleOptions = {}) {
+    super(3, guidance ? 6 : 0, lens);
+    if (lens) this.lens = this.child('lens', new FittedBlur());
   }
 
   /**

@@ -14,7 +14,7 @@ import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/t
 import { InputError } from '../util/errors';
 import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
-import { degradationLoss, degradationTarget, fitBlur, mimic } from './step';
+import { degradationLoss, degradationTarget, fitLens, mimic } from './step';
 import { loadMimicModule } from './trained-module';
 
 export interface MimicParts {
@@ -52,7 +52,7 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
       }
       const { h, mimicked } = mimic(module, batch, config);
       const target = degradationTarget(batch, h, flow, config);
-      fitBlur(module, h, target, config);
+      fitLens(module, h, target, config);
       const terms: LossTerms = {
         degradation: { value: degradationLoss(mimicked, target, config), weight: 1 },
       };
@@ -112,7 +112,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
 const MEANING: Readonly<Record<string, (config: MimicConfig) => boolean>> = {
   guidance: (config) => config.guidance,
   residual: ({ residual = false }) => residual,
-  fitBlur: ({ fitBlur = false }) => fitBlur,
+  lens: ({ lens = false }) => lens,
   antialias: ({ antialias = false }) => antialias,
   noise: (config) => config.noise,
   'corrections.noise': (config) => config.corrections.noise,

@@ -16,6 +16,7 @@ import { noiseAlone, noiseImages } from '../losses/noise-alone';
 import { recoloured } from '../losses/recoloured';
 import { clamp } from '../ops/clamp';
 import { resize, resizeAntialiased } from '../ops/resize';
+import { linearToSrgb, srgbToLinear } from '../ops/srgb';
 import type { PairBatch } from '../losses/training-process';
 import type { MimicConfig } from './config';
 import type { MimicModule } from './module';
@@ -33,18 +34,23 @@ export interface Mimicked {
 export function mimic(module: MimicModule, batch: PairBatch, config: MimicConfig): Mimicked {
   const h = downSampled(batch, config);
   const made = module.forward(h, batch.lr);
-  const raw = config.residual ? tf.add<tf.Tensor4D>(module.blur?.forward(h) ?? h, made) : made;
+  const raw = config.residual ? tf.add<tf.Tensor4D>(throughLens(module, h), made) : made;
   const noise = addedNoise(batch, h, config);
   return { h, raw, mimicked: clamp(noise === undefined ? raw : tf.add<tf.Tensor4D>(raw, noise), 0, 1) };
+}
+
+function throughLens({ lens }: MimicModule, h: tf.Tensor4D): tf.Tensor4D {
+  return lens === undefined ? h : linearToSrgb(lens.forward(srgbToLinear(h)));
 }
 
 /**
  * h, bicubic without antialiasing. Released: with aligned corners, so that pixel i lies at HR position i (4w - 1) / (w - 1).
  * Corrected grid: with half-pixel centres, at 4 i + 1.5, where the 4x networks put LR pixel i; there `antialias` can be asked
- * for.
+ * for, and with `lens` it is of linear light.
  */
-function downSampled({ hr, lr }: PairBatch, { corrections, antialias }: MimicConfig): tf.Tensor4D {
+function downSampled({ hr, lr }: PairBatch, { corrections, antialias, lens }: MimicConfig): tf.Tensor4D {
   const [, h, w] = lr.shape;
+  if (lens) return linearToSrgb(resizeAntialiased(srgbToLinear(hr), h, w));
   if (antialias) return resizeAntialiased(hr, h, w);
   return resize(hr, h, w, { mode: 'bicubic', alignCorners: !corrections.grid });
 }
@@ -86,14 +92,18 @@ function alignedLr(
   return alignedTarget(lr, flow, config.corrections.warp ? 'exact' : 'released', config.mask);
 }
 
-/** Fits the module's blur of h to the target; it acts from the next batch on. */
-export function fitBlur(
-  module: MimicModule,
+/** Fits the module's lens blur of h to the target, both in linear light; it acts from the next batch on. */
+export function fitLens(
+  { lens }: MimicModule,
   h: tf.Tensor4D,
-  target: AlignedTarget,
+  aligned: AlignedTarget,
   config: MimicConfig,
 ): void {
-  module.blur?.fit(compared(h, target, config), target);
+  if (lens === undefined) return;
+  tf.tidy(() => {
+    const [x, target] = [compared(h, aligned, config), aligned.target].map(srgbToLinear);
+    lens.fit(x, { ...aligned, target });
+  });
 }
 
 /** L_deg. Released: the mean runs over all pixels, masked ones counting as zero. Corrected mean: over the valid ones. */

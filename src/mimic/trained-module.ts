@@ -26,7 +26,7 @@ export function loadMimicModule(source: string): TrainedModule {
   const bytes = readWeightFile(file);
   const state = parseWeights(bytes, file);
   const has = (part: string): boolean => [...state.keys()].some((key) => key.startsWith(part));
-  const module = new MimicModule({ guidance: has('guide_net.'), fitBlur: has('blur.') });
+  const module = new MimicModule({ guidance: has('guide_net.'), lens: has('lens.') });
   try {
     module.loadStateDict(state, file);
     const config = recordedConfig(bytes, file);

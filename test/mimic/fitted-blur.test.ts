@@ -92,7 +92,7 @@ describe(`The blur that is fitted, on ${TEST_ENGINE}`, () => {
     const root = mkdtempSync(join(tmpdir(), 'mimicsr-blur-'));
     const options: MimicSettings = {
       ...{ flow: 'none', mask: false, colour: 'none', lambda: 0, noise: false },
-      ...{ antialias: true, residual: true, fitBlur: true, corrections: { grid: true } },
+      ...{ antialias: true, residual: true, lens: true, corrections: { grid: true } },
     };
     const run = async (name: string, stop?: AbortController): Promise<string> => {
       const folder = join(root, name);
@@ -119,10 +119,10 @@ describe(`The blur that is fitted, on ${TEST_ENGINE}`, () => {
           expect(b).toEqual(a);
         }
         const { module, config } = loadMimicModule(whole);
-        expect(config?.fitBlur).toBe(true);
+        expect(config?.lens).toBe(true);
         tf.tidy(() => {
           const x = picture(1);
-          expect(largest(tf.sub(module.blur!.forward(x), x))).toBeGreaterThan(0.01);
+          expect(largest(tf.sub(module.lens!.forward(x), x))).toBeGreaterThan(0.01);
         });
         module.dispose();
       });

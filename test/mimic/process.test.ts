@@ -47,7 +47,7 @@ describe('A configuration of the mimicking process', () => {
     [{ noise: false, corrections: { noise: true } }, /'corrections\.noise'.*there is none/],
     [{ antialias: true }, /'antialias'.*expected 'corrections\.grid'/],
     [{ residual: true }, /'residual'.*takes the down-sampled HR away/],
-    [{ fitBlur: true }, /'fitBlur'.*expected 'residual'/],
+    [{ lens: true }, /'lens'.*expected 'residual'/],
     [{ phase: 'frozen', detach: false }, /'detach'.*joint training/],
     [{ phase: 'module', detach: false }, /'detach'.*joint training/],
     [

@@ -78,7 +78,7 @@ describe('a table in a cell', () => {
       'corrected, noise off',
     ]);
     // One that is absent unless it is set, and is refused for what it lacks, not as unknown.
-    await expect(sweep('fitBlur', [true], places)).rejects.toThrow(/fitBlur'.*expected 'residual'/);
+    await expect(sweep('lens', [true], places)).rejects.toThrow(/lens'.*expected 'residual'/);
     await expect(sweep('lamda' as 'lambda', [1], places)).rejects.toThrow(
       /unknown parameter 'lamda'.*lambda/,
     );
