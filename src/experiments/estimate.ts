@@ -22,7 +22,7 @@ const EXTRA: Readonly<Record<string, number>> = {
   cobi: 0.15,
   'alignment-loss': 0.04,
   'auxiliary-input': 0.07,
-  'pseudo-gt': 1,
+  'pseudo-gt': 2,
 };
 /** Start of an engine, reading data, scoring. */
 const FIXED = 60;
