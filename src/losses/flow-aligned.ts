@@ -20,6 +20,11 @@ export interface AlignedTarget {
   readonly flow?: tf.Tensor4D;
 }
 
+/** [B, H, W, 1]: 1 where a pixel of the target counts, else 0. */
+export function countedPixels({ target, mask }: AlignedTarget): tf.Tensor4D {
+  return mask ?? tf.onesLike(tf.slice(target, [0, 0, 0, 0], [-1, -1, -1, 1]));
+}
+
 /**
  * `picture` [B, H, W, 3] seen through `flow` [B, H, W, 2] in pixels.
  * @param masked leave out what comes from outside the picture (which else is black)

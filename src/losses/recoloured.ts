@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { resize, resizeSeparable, type AxisMatrix } from '../ops/resize';
-import type { AlignedTarget } from './flow-aligned';
+import { countedPixels, type AlignedTarget } from './flow-aligned';
 
 /** Of the Gaussian, in LR pixels: wider than lens blurs and misalignments, narrower than a training patch. */
 const SIGMA = 4;
@@ -18,16 +18,17 @@ const LEAST = 1e-3;
  * @param x [B, h, w, 3] whose colours are wanted, LR size, in the target's geometry
  * @returns the target recoloured, a constant; what is masked stays zero
  */
-export function recoloured({ target, mask, flow }: AlignedTarget, x: tf.Tensor4D): AlignedTarget {
+export function recoloured(aligned: AlignedTarget, x: tf.Tensor4D): AlignedTarget {
+  const { target } = aligned;
   const [, height, width] = target.shape;
   const [, h, w] = x.shape;
   const bilinear = { mode: 'bilinear' } as const;
-  const valid = mask ?? tf.onesLike(tf.slice(target, [0, 0, 0, 0], [-1, -1, -1, 1]));
+  const valid = countedPixels(aligned);
   const validX = resize(valid, h, w, bilinear);
   const wanted = blurred(tf.mul(x, validX), validX, h, w);
   const change = tf.sub<tf.Tensor4D>(wanted, blurred(target, valid, h, w));
   const changed = tf.add(target, resize(change, height, width, bilinear));
-  return { target: tf.mul(changed, valid), mask, flow };
+  return { ...aligned, target: tf.mul(changed, valid) };
 }
 
 /** The Gaussian mean of the pixels around each of `height` x `width` places, by their weights [B, H, W, 1]. */

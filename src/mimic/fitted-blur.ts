@@ -11,9 +11,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { constant } from '../nn/init';
 import { Module } from '../nn/module';
 import type { Parameter } from '../nn/parameter';
-import type { AlignedTarget } from '../losses/flow-aligned';
+import { countedPixels, type AlignedTarget } from '../losses/flow-aligned';
 import { blur } from '../ops/blur';
-import { noGradient } from '../ops/no-gradient';
+import { noGradients } from '../ops/no-gradient';
 
 const RADIUS = 3;
 const SIDE = 2 * RADIUS + 1;
@@ -56,27 +56,22 @@ export class FittedBlur extends Module {
    * @param x [B, h, w, C] what the filter gets
    * @param aligned what it should make of it, of x's size
    */
-  fit(x: tf.Tensor4D, { target, mask }: AlignedTarget): void {
-    const moved = noGradient(() =>
-      tf.tidy(() => {
-        const valid = mask ?? tf.onesLike(tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, 1]));
-        const differences = tapDifferences(x, valid); // [49, N]
-        const wanted = tf.reshape(tf.mul(tf.sub(target, x), valid), [-1, 1]); // [N, 1]
-        // Means, so that the sums stay small; their common scale is no matter.
-        const products = tf.div(tf.matMul(differences, differences, false, true), x.size);
-        const moments = tf.div(tf.matMul(differences, wanted), x.size);
-        return tf.concat([products, moments], 1); // [49, 50]
-      }),
-    );
+  fit(x: tf.Tensor4D, aligned: AlignedTarget): void {
     tf.tidy(() => {
-      const [products, moments] = tf.split(moved, [TAPS, 1], 1);
-      this.products.variable.assign(tf.add(this.products.value(), products));
-      this.moments.variable.assign(tf.add(this.moments.value(), moments));
-      this.taps.variable.assign(
-        conjugateGradients(this.products.value(), this.moments.value(), this.taps.value(), STEPS),
-      );
+      const buffers = [this.products, this.moments, this.taps];
+      const moved = noGradients(() => {
+        const valid = countedPixels(aligned);
+        const differences = tapDifferences(x, valid); // [49, N]
+        const wanted = tf.reshape(tf.mul(tf.sub(aligned.target, x), valid), [-1, 1]); // [N, 1]
+        // Means, so that the sums stay small; their common scale is no matter.
+        const more = [tf.matMul(differences, differences, false, true), tf.matMul(differences, wanted)];
+        const [products, moments] = more.map((sum, i) =>
+          tf.add<tf.Tensor2D>(buffers[i].value(), tf.div(sum, x.size)),
+        );
+        return [products, moments, conjugateGradients(products, moments, this.taps.value(), STEPS)];
+      });
+      buffers.forEach(({ variable }, i) => variable.assign(moved[i]));
     });
-    moved.dispose();
   }
 }
 
@@ -98,7 +93,10 @@ function mirrored(x: tf.Tensor4D): tf.Tensor4D {
   return tf.mirrorPad(x, [[0, 0], sides, sides, [0, 0]], 'symmetric');
 }
 
-/** Steps towards the solution of `matrix` x = `right`, symmetric and not negative, from `start`; columns [n, 1]. */
+/**
+ * Steps towards the solution of `matrix` x = `right`, symmetric and not negative, from `start`; columns [n, 1]. Where it is
+ * reached, they stay there.
+ */
 function conjugateGradients(
   matrix: tf.Tensor2D,
   right: tf.Tensor2D,
@@ -106,19 +104,17 @@ function conjugateGradients(
   steps: number,
 ): tf.Tensor2D {
   const square = (v: tf.Tensor): tf.Tensor => tf.sum(tf.square(v));
-  /** 0 where there is nothing left to do. */
-  const ratio = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.divNoNan(a, b);
   let x = start;
   let rest = tf.sub<tf.Tensor2D>(right, tf.matMul(matrix, x));
   let direction = rest;
   let norm = square(rest);
   for (let i = 0; i < steps; i++) {
     const image = tf.matMul<tf.Tensor2D>(matrix, direction);
-    const length = ratio(norm, tf.sum(tf.mul(direction, image)));
+    const length = tf.divNoNan(norm, tf.sum(tf.mul(direction, image)));
     x = tf.add(x, tf.mul(length, direction));
     rest = tf.sub(rest, tf.mul(length, image));
     const left = square(rest);
-    direction = tf.add(rest, tf.mul(ratio(left, norm), direction));
+    direction = tf.add(rest, tf.mul(tf.divNoNan(left, norm), direction));
     norm = left;
   }
   return x;

@@ -13,6 +13,7 @@ import { Module } from '../nn/module';
 import { InputError } from '../util/errors';
 
 const FEATURES = 64;
+const SILENCE = { weight: constant(0), bias: constant(0) };
 /** The guidance network's first convolution: 7x7, no padding. */
 export const GUIDED_MINIMUM_SIDE = 7;
 
@@ -35,8 +36,7 @@ export abstract class GuidedTransfer extends Module {
     this.head = this.child('head.0', conv(inputs, FEATURES, 1, true));
     this.spatial = [7, 5, 3].map((k) => this.child(`conv_${k}x${k}.0`, conv(FEATURES, FEATURES, k, true)));
     this.pointwise = [0, 2, 4].map((i) => this.child(`conv_1x1.${i}`, conv(FEATURES, FEATURES, 1, true)));
-    const nothing = { weight: constant(0), bias: constant(0) };
-    this.tail = this.child('tail', new Conv2d(FEATURES, 3, 1, silent ? { init: nothing } : {}));
+    this.tail = this.child('tail', new Conv2d(FEATURES, 3, 1, silent ? { init: SILENCE } : {}));
     if (guidanceInputs > 0) {
       this.guidance = [
         this.child(
