@@ -21,6 +21,7 @@ import {
   CORRECTIONS,
   correctedWithLambda,
   correctedWithout,
+  recolouredThroughCamera,
   recolouredThroughLens,
   recolouredTakenBack,
   SWITCH_NAMES,
@@ -123,6 +124,7 @@ function importance(profile: Profile, options: GridOptions): Grid {
       row('L1, aligned pairs', l1, 'srraw-aligned'),
       ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
       ours('Ours recoloured, through a lens, aligned pairs', recolouredThroughLens(), 'srraw-aligned'),
+      ours('Ours recoloured, through a camera, aligned pairs', recolouredThroughCamera(), 'srraw-aligned'),
       row('L1, colour misaligned', l1, 'srraw-colour'),
       row('L1, geometry misaligned', l1, 'srraw-geometry'),
       row('L1, both misaligned', l1),
@@ -130,6 +132,7 @@ function importance(profile: Profile, options: GridOptions): Grid {
       ours('Ours corrected, both misaligned', mimicCorrected()),
       ours('Ours recoloured, both misaligned', mimicRecoloured()),
       ours('Ours recoloured, through a lens, both misaligned', recolouredThroughLens()),
+      ours('Ours recoloured, through a camera, both misaligned', recolouredThroughCamera()),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
   });
@@ -180,6 +183,7 @@ function ablations(profile: Profile, options: GridOptions): Grid {
         ours(`recoloured, ${label}`, options),
       ),
       ours('recoloured, through a lens', recolouredThroughLens()),
+      ours('recoloured, through a camera', recolouredThroughCamera()),
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),

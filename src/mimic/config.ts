@@ -55,6 +55,8 @@ export const mimicSchema = z
      * through a lens blur, fitted to the real LR (`fitted-blur.ts`).
      */
     lens: z.boolean().optional(),
+    /** The SR network gets the mimicked LR with a camera's noise and JPEG (`camera-finish.ts`), of which the module knows nothing. */
+    finish: z.boolean().optional(),
     /** Keep the SR network's loss from training the module. */
     detach: z.boolean().default(true),
     /** `joint`: both train in every iteration. `module`: only the module. `frozen`: only the SR network, on a trained module. */
@@ -95,6 +97,12 @@ export const mimicSchema = z
       );
     if (config.lens && !(config.residual && config.antialias))
       refuse('lens', true, "blurs what a residual module adds to: expected 'residual' and 'antialias'");
+    if (config.finish && (config.noise || !config.detach))
+      refuse(
+        'finish',
+        true,
+        "is noise that lets no gradient through: expected 'noise' false and 'detach' true",
+      );
     if (config.phase !== 'joint' && !config.detach)
       refuse(
         'detach',

@@ -12,6 +12,8 @@ import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
 import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/training-process';
 import { InputError } from '../util/errors';
+import { Random } from '../util/random';
+import { cameraFinish } from './camera-finish';
 import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, MimicModule } from './module';
 import { degradationLoss, degradationTarget, fitLens, mimic } from './step';
@@ -27,13 +29,23 @@ export interface MimicParts {
 /**
  * @param module with weights: fresh ones, or trained ones where the phase is `frozen`
  * @param parts made by whoever calls; they stay the caller's
+ * @param seed of the noise that `config.finish` adds
  */
-export function mimicProcess(config: MimicConfig, module: MimicModule, parts: MimicParts): TrainingProcess {
+export function mimicProcess(
+  config: MimicConfig,
+  module: MimicModule,
+  parts: MimicParts,
+  seed = 0,
+): TrainingProcess {
   const frozen = config.phase === 'frozen';
   const flow = part('flow', config.flow, parts.flow, frozen);
   const colour = part('colour', config.colour, parts.colour, frozen);
   const noise = noiseMode(config);
   const name = 'mimicking module';
+  const input = (mimicked: tf.Tensor4D, step: number): tf.Tensor4D => {
+    if (config.finish) return cameraFinish(mimicked, new Random(seed, 'camera', step));
+    return config.detach ? stopGradient(mimicked) : mimicked;
+  };
   return {
     name: 'mimic',
     trained: frozen ? {} : { [name]: module.parameterCount() },
@@ -45,9 +57,9 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
     trainsNetwork: config.phase !== 'module',
     minimumPatch: Math.max(config.guidance ? MIMIC_MINIMUM_SIDE : 1, colour?.minimumSide ?? 1),
 
-    losses(sr, batch): LossTerms {
+    losses(sr, batch, step): LossTerms {
       if (frozen) {
-        const constant = noGradient(() => tf.tidy(() => mimic(module, batch, config).mimicked));
+        const constant = noGradient(() => tf.tidy(() => input(mimic(module, batch, config).mimicked, step)));
         return { reconstruction: { value: meanAbsoluteError(sr.forward(constant), batch.hr), weight: 1 } };
       }
       const { h, mimicked } = mimic(module, batch, config);
@@ -60,8 +72,10 @@ export function mimicProcess(config: MimicConfig, module: MimicModule, parts: Mi
         terms.colour = { value: tf.mean(colour.difference(h, mimicked)), weight: config.lambda };
       }
       if (config.phase === 'joint') {
-        const input = config.detach ? stopGradient(mimicked) : mimicked;
-        terms.reconstruction = { value: meanAbsoluteError(sr.forward(input), batch.hr), weight: 1 };
+        terms.reconstruction = {
+          value: meanAbsoluteError(sr.forward(input(mimicked, step)), batch.hr),
+          weight: 1,
+        };
       }
       return terms;
     },
@@ -84,12 +98,13 @@ function part<T extends { readonly name: string }>(
 /**
  * The process with everything it needs: flow and colour networks from their usual files, the module freshly initialised
  * or, in phase `frozen`, from `config.module`.
- * @param seed of the module's initial weights
+ * @param seed of the module's initial weights and of the noise
  * @throws InputError where weights are missing (saying which and what brings them), and for a trained module that makes
  *   another mimicked LR than `config` says
  */
 export function createMimicProcess(config: MimicConfig, seed: number): TrainingProcess {
-  if (config.module !== undefined) return mimicProcess(config, trainedModule(config.module, config), {});
+  if (config.module !== undefined)
+    return mimicProcess(config, trainedModule(config.module, config), {}, seed);
   const colour = config.colour === 'none' ? undefined : loadColourTerm(config.colour);
   let flow: ReturnType<typeof loadFlowEstimator> | undefined;
   try {
@@ -100,7 +115,7 @@ export function createMimicProcess(config: MimicConfig, seed: number): TrainingP
   }
   const module = new MimicModule(config).initialise(seed);
   return {
-    ...mimicProcess(config, module, { flow, colour }),
+    ...mimicProcess(config, module, { flow, colour }, seed),
     dispose: () => {
       flow?.dispose();
       colour?.dispose?.();

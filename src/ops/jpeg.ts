@@ -1,0 +1,132 @@
+/**
+ * What a baseline JPEG leaves of a picture, on tensors: the twin of `jpegRoundTrip` in `image/degrade`, without files. Only
+ * what loses is done: ITU-T T.81's block transform and its rounding by the tables of Annex K, chroma at half resolution.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { noGradient } from './no-gradient';
+import { resizeSeparable, type AxisMatrix } from './resize';
+
+const BLOCK = 8;
+/** Sides of a picture with chroma at half resolution come in multiples of this. */
+export const JPEG_UNIT = 2 * BLOCK;
+
+// prettier-ignore
+const LUMA = [
+  16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+  18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+];
+// prettier-ignore
+const CHROMA = [
+  17, 18, 24, 47, 18, 21, 26, 66, 24, 26, 56, 99, 47, 66, 99, 99,
+].flatMap((_, i, corner) => (i % 4 === 0 ? [...corner.slice(i, i + 4), 99, 99, 99, 99] : [])).concat(new Array<number>(32).fill(99));
+
+/** JFIF: luma and, about 0, blue and red chroma of RGB; [in, out]. */
+const TO_YCC = [
+  [0.299, -0.168736, 0.5],
+  [0.587, -0.331264, -0.418688],
+  [0.114, 0.5, -0.081312],
+];
+const TO_RGB = [
+  [1, 1, 1],
+  [0, -0.344136, 1.772],
+  [1.402, -0.714136, 0],
+];
+
+/**
+ * @param x [B, h, w, 3], RGB in [0,1], sides multiples of 16; blocks begin at the upper left corner
+ * @param qualities of each picture, libjpeg's: whole numbers from 1 to 100
+ * @returns of the same shape, in [0,1], whole grey levels; no gradient
+ */
+export function throughJpeg(x: tf.Tensor4D, qualities: readonly number[]): tf.Tensor4D {
+  const [, h, w] = x.shape;
+  return noGradient(() =>
+    tf.tidy(() => {
+      const ycc = throughMatrix(tf.round(tf.mul(tf.clipByValue(x, 0, 1), 255)), TO_YCC);
+      const luma = quantised(tf.sub(tf.slice(ycc, [0, 0, 0, 0], [-1, -1, -1, 1]), 128), qualities, LUMA, [
+        [dct(h), dct(w)],
+        [transposed(dct(h)), transposed(dct(w))],
+      ]);
+      const [small, large] = [
+        (n: number) => product(dct(n / 2), halved(n)),
+        (n: number) => product(doubled(n), transposed(dct(n / 2))),
+      ];
+      const chroma = quantised(tf.slice(ycc, [0, 0, 0, 1], [-1, -1, -1, 2]), qualities, CHROMA, [
+        [small(h), small(w)],
+        [large(h), large(w)],
+      ]);
+      const rgb = throughMatrix(tf.concat([tf.add(luma, 128), chroma], 3), TO_RGB);
+      return tf.div<tf.Tensor4D>(tf.round(tf.clipByValue(rgb, 0, 255)), 255);
+    }),
+  );
+}
+
+function quantised(
+  channels: tf.Tensor4D,
+  qualities: readonly number[],
+  table: readonly number[],
+  [there, back]: readonly (readonly [AxisMatrix, AxisMatrix])[],
+): tf.Tensor4D {
+  const coefficients = resizeSeparable(channels, ...there);
+  const [, h, w] = coefficients.shape;
+  const steps = tf.tile(
+    tf.tensor4d(
+      qualities.flatMap((quality) => scaled(table, quality)),
+      [qualities.length, BLOCK, BLOCK, 1],
+    ),
+    [1, h / BLOCK, w / BLOCK, 1],
+  );
+  return resizeSeparable(tf.mul(tf.round(tf.div(coefficients, steps)), steps), ...back);
+}
+
+/** A table at one of libjpeg's qualities. */
+function scaled(table: readonly number[], quality: number): number[] {
+  const percent = quality < 50 ? Math.floor(5000 / quality) : 200 - 2 * quality;
+  return table.map((step) => Math.min(Math.max(Math.floor((step * percent + 50) / 100), 1), 255));
+}
+
+function throughMatrix(x: tf.Tensor, matrix: readonly (readonly number[])[]): tf.Tensor4D {
+  const flat = tf.matMul(tf.reshape<tf.Rank.R2>(x, [-1, 3]), tf.tensor2d(matrix.flat(), [3, 3]));
+  return tf.reshape(flat, x.shape as [number, number, number, number]);
+}
+
+/** The orthonormal cosine transform of every eight of `n` values. */
+function dct(n: number): AxisMatrix {
+  return matrix(n, n, (row, column) => {
+    if (Math.floor(row / BLOCK) !== Math.floor(column / BLOCK)) return 0;
+    const [k, i] = [row % BLOCK, column % BLOCK];
+    return Math.sqrt((k === 0 ? 1 : 2) / BLOCK) * Math.cos(((2 * i + 1) * k * Math.PI) / (2 * BLOCK));
+  });
+}
+
+/** Means of every two of `n` values. */
+function halved(n: number): AxisMatrix {
+  return matrix(n / 2, n, (row, column) => (Math.floor(column / 2) === row ? 0.5 : 0));
+}
+
+/** To `n` values from half of them: three parts of the nearer, one of the farther, as libjpeg does. */
+function doubled(n: number): AxisMatrix {
+  return matrix(n, n / 2, (row, column) => {
+    const near = Math.floor(row / 2);
+    const far = Math.min(Math.max(near + (row % 2 === 0 ? -1 : 1), 0), n / 2 - 1);
+    return (column === near ? 0.75 : 0) + (column === far ? 0.25 : 0);
+  });
+}
+
+function matrix(rows: number, columns: number, value: (row: number, column: number) => number): AxisMatrix {
+  const data = Float32Array.from({ length: rows * columns }, (_, i) =>
+    value(Math.floor(i / columns), i % columns),
+  );
+  return { out: rows, in: columns, data };
+}
+
+function transposed({ out, in: size, data }: AxisMatrix): AxisMatrix {
+  return matrix(size, out, (row, column) => data[column * size + row]);
+}
+
+function product(a: AxisMatrix, b: AxisMatrix): AxisMatrix {
+  return matrix(a.out, b.in, (row, column) => {
+    let sum = 0;
+    for (let k = 0; k < a.in; k++) sum += a.data[row * a.in + k] * b.data[k * b.in + column];
+    return sum;
+  });
+}
