@@ -16,7 +16,7 @@ const QUALITIES = [80, 98] as const;
 
 /**
  * Every picture with noise and quality of its own; where the JPEG blocks begin differs from batch to batch.
- * @param x [B, h, w, 3] in [0,1]
+ * @param x [B, h, w, 3] in [0,1], sides at least 16
  * @returns of the same shape, in [0,1]; no gradient
  */
 export function cameraFinish(x: tf.Tensor4D, random: Random): tf.Tensor4D {

@@ -8,6 +8,7 @@ import type { FlowEstimator } from '../flow/estimator';
 import { loadFlowEstimator } from '../flow/estimators';
 import type { ColourTerm } from '../losses/colour-difference';
 import { loadColourTerm } from '../losses/colour-terms';
+import { JPEG_UNIT } from '../ops/jpeg';
 import { meanAbsoluteError } from '../ops/mean-absolute-error';
 import { noGradient, stopGradient } from '../ops/no-gradient';
 import { networksAmong, type LossTerms, type TrainingProcess } from '../losses/training-process';
@@ -55,7 +56,11 @@ export function mimicProcess(
     helperSchedule: config.corrections.schedule ? 'cosine' : 'constant',
     ...(noise === undefined ? {} : { noise }),
     trainsNetwork: config.phase !== 'module',
-    minimumPatch: Math.max(config.guidance ? MIMIC_MINIMUM_SIDE : 1, colour?.minimumSide ?? 1),
+    minimumPatch: Math.max(
+      config.guidance ? MIMIC_MINIMUM_SIDE : 1,
+      config.finish ? JPEG_UNIT : 1,
+      colour?.minimumSide ?? 1,
+    ),
 
     losses(sr, batch, step): LossTerms {
       if (frozen) {

@@ -48,6 +48,8 @@ describe('A configuration of the mimicking process', () => {
     [{ antialias: true }, /'antialias'.*expected 'corrections\.grid'/],
     [{ residual: true }, /'residual'.*takes the down-sampled HR away/],
     [{ lens: true }, /'lens'.*expected 'residual'/],
+    [{ finish: true }, /'finish'.*expected 'noise' false/],
+    [{ finish: true, noise: false, detach: false }, /'finish'.*'detach' true/],
     [{ phase: 'frozen', detach: false }, /'detach'.*joint training/],
     [{ phase: 'module', detach: false }, /'detach'.*joint training/],
     [
@@ -124,6 +126,27 @@ describe(`The mimicking process on ${TEST_ENGINE}`, () => {
     expect(module).toBeGreaterThan(0);
   });
 
+  it('finishes what the SR network gets as a camera does, every step anew, and the module learns as without', () => {
+    const settings = { noise: false, finish: true };
+    const { sr: inSr, module: inModule } = reach(settings, 'reconstruction');
+    expect(inSr).toBeGreaterThan(0);
+    expect(inModule).toBeUndefined();
+    const losses = (settings: MimicSettings, step: number): Record<string, number> =>
+      Object.fromEntries(
+        Object.entries(process(settings).losses(sr, batch, step)).map(([k, { value }]) => [
+          k,
+          value.dataSync()[0],
+        ]),
+      );
+    tf.tidy(() => {
+      const [first, again, next] = [losses(settings, 1), losses(settings, 1), losses(settings, 2)];
+      const { reconstruction: plain, ...own } = losses({ noise: false }, 1);
+      expect(again).toEqual(first);
+      expect(first).toMatchObject(own);
+      expect(new Set([first.reconstruction, next.reconstruction, plain]).size).toBe(3);
+    });
+  });
+
   it('a frozen module is a constant, and the reconstruction the only loss', () => {
     const frozen = process(FROZEN);
     expect(frozen.trainsHelper).toBe(false);
@@ -145,7 +168,7 @@ describe(`The mimicking process on ${TEST_ENGINE}`, () => {
 
   it('leaves no tensors, on the tape and off it', async () => {
     await leavesNoTensors(() => {
-      for (const settings of [{}, FROZEN]) {
+      for (const settings of [{}, { noise: false, finish: true }, FROZEN]) {
         const { value, grads } = tf.variableGrads(
           () =>
             tf.addN<tf.Scalar>(
@@ -166,6 +189,7 @@ describe(`The mimicking process on ${TEST_ENGINE}`, () => {
     });
     expect(process({ noise: false }).noise).toBeUndefined();
     expect(process({ guidance: false }).minimumPatch).toBe(1);
+    expect(process({ noise: false, finish: true }).minimumPatch).toBe(16);
   });
 
   it('refuses parts that its record does not name', () => {
