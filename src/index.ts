@@ -16,7 +16,7 @@ export { train, openPairs, readRunConfig, runFiles } from './train/run';
 export type { FinishedRun, RunOptions } from './train/run';
 export { MODES, PROCESS_NAMES, recipe, trainingConfig } from './train/config';
 export type { DataConfig, ProcessConfig, Recipe, TrainingConfig, TrainingSettings } from './train/config';
-export { mimicConfig, mimicCorrected, mimicRecoloured } from './mimic/config';
+export { mimicConfig, mimicCorrected, mimicRecoloured, mimicThroughCamera } from './mimic/config';
 export type { MimicConfig, MimicSettings } from './mimic/config';
 export { alignmentRecords, alignmentTruth } from './experiments/alignment-truth';
 export type { AlignmentTruth, AlignmentTruthOptions } from './experiments/alignment-truth';

@@ -4,13 +4,7 @@ import { Command, Option } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
-import {
-  MODE_NAMES,
-  MODE_PROCESSES,
-  PROCESS_NAMES,
-  processInMode,
-  type TrainingSettings,
-} from '../train/config';
+import { MODE_NAMES, PROCESS_NAMES, processInMode, type TrainingSettings } from '../train/config';
 import { train } from '../train/run';
 import { InputError, knownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
@@ -52,7 +46,7 @@ export function trainCommand(): Command {
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
     .option(
       '--mode <name>',
-      `of ${MODE_PROCESSES.join(' and ')}: ${MODE_NAMES.join(', ')} (default: released)`,
+      `of mimic and alignment-loss: ${MODE_NAMES.join(', ')} (of mimic alone); default: released`,
     )
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")

@@ -1,7 +1,7 @@
 /** The paper's tables, and ours beyond them, as grids. */
 import type { CameraPresetName } from '../data/camera-presets';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
-import { mimicCorrected, mimicRecoloured, type MimicSettings } from '../mimic/config';
+import { mimicCorrected, mimicRecoloured, mimicThroughCamera, type MimicSettings } from '../mimic/config';
 import { MODES, type Recipe, type TrainingSettings } from '../train/config';
 import { unknownName } from '../util/errors';
 import { NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
@@ -21,7 +21,6 @@ import {
   CORRECTIONS,
   correctedWithLambda,
   correctedWithout,
-  recolouredThroughCamera,
   recolouredThroughLens,
   recolouredTakenBack,
   SWITCH_NAMES,
@@ -29,7 +28,13 @@ import {
 
 const BASELINES = ['alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt'] as const;
 /** The paper's method, and what goes beyond the paper. */
-const OURS = ['mimic', 'mimic-corrected', 'mimic-recoloured', 'alignment-loss-recoloured'] as const;
+const OURS = [
+  'mimic',
+  'mimic-corrected',
+  'mimic-recoloured',
+  'mimic-camera',
+  'alignment-loss-recoloured',
+] as const;
 
 const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly MethodName[]>> = {
   table1: ['l1', ...BASELINES, ...OURS],
@@ -124,7 +129,7 @@ function importance(profile: Profile, options: GridOptions): Grid {
       row('L1, aligned pairs', l1, 'srraw-aligned'),
       ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
       ours('Ours recoloured, through a lens, aligned pairs', recolouredThroughLens(), 'srraw-aligned'),
-      ours('Ours recoloured, through a camera, aligned pairs', recolouredThroughCamera(), 'srraw-aligned'),
+      ours('Ours through a camera, aligned pairs', mimicThroughCamera(), 'srraw-aligned'),
       row('L1, colour misaligned', l1, 'srraw-colour'),
       row('L1, geometry misaligned', l1, 'srraw-geometry'),
       row('L1, both misaligned', l1),
@@ -132,7 +137,7 @@ function importance(profile: Profile, options: GridOptions): Grid {
       ours('Ours corrected, both misaligned', mimicCorrected()),
       ours('Ours recoloured, both misaligned', mimicRecoloured()),
       ours('Ours recoloured, through a lens, both misaligned', recolouredThroughLens()),
-      ours('Ours recoloured, through a camera, both misaligned', recolouredThroughCamera()),
+      ours('Ours through a camera, both misaligned', mimicThroughCamera()),
       row('Alignment Loss recoloured, both misaligned', MODES.recoloured['alignment-loss']()),
     ],
   });
@@ -179,11 +184,11 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ours('Ours, released', released, true),
       ours('Ours, corrected', mimicCorrected(), true),
       ours('Ours, recoloured', mimicRecoloured(), true),
+      ours('Ours, through a camera', mimicThroughCamera(), true),
       ...Object.entries(recolouredTakenBack()).map(([label, options]) =>
         ours(`recoloured, ${label}`, options),
       ),
       ours('recoloured, through a lens', recolouredThroughLens()),
-      ours('recoloured, through a camera', recolouredThroughCamera()),
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),

@@ -67,6 +67,10 @@ export const METHODS = {
     label: 'Ours, recoloured',
     process: MODES.recoloured.mimic,
   },
+  'mimic-camera': {
+    label: 'Ours, through a camera',
+    process: MODES.camera.mimic,
+  },
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof METHODS;

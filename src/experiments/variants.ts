@@ -45,11 +45,6 @@ export function recolouredThroughLens(): MimicSettings {
   return { ...mimicRecoloured(), lens: true };
 }
 
-/** The same, and the SR network gets what comes through that lens with a camera's noise and JPEG. */
-export function recolouredThroughCamera(): MimicSettings {
-  return { ...recolouredThroughLens(), finish: true };
-}
-
 /** The recoloured process with each of its steps beyond the corrected one taken back, by what it is then. */
 export function recolouredTakenBack(): Readonly<Record<string, MimicSettings>> {
   const [recoloured, { lambda, corrections }] = [mimicRecoloured(), mimicConfig(mimicCorrected())];

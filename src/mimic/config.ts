@@ -171,3 +171,11 @@ export function mimicRecoloured(): MimicSettings {
     corrections: { grid: true, warp: true, mean: true, schedule: true },
   };
 }
+
+/**
+ * The recoloured process whose module begins with what a sensor sees of the HR through a fitted lens blur (`lens`), and whose SR
+ * network gets what it makes of that with a camera's noise and JPEG (`finish`).
+ */
+export function mimicThroughCamera(): MimicSettings {
+  return { ...mimicRecoloured(), lens: true, finish: true };
+}

@@ -11,7 +11,7 @@ import { cxSchema } from '../baselines/cx';
 import { pseudoGtSchema } from '../baselines/pseudo-gt';
 import { syntheticSchema } from '../baselines/synthetic';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
-import { mimicCorrected, mimicRecoloured, mimicSchema } from '../mimic/config';
+import { mimicCorrected, mimicRecoloured, mimicThroughCamera, mimicSchema } from '../mimic/config';
 import { InputError, knownName } from '../util/errors';
 import { parseWith } from '../util/schema';
 
@@ -111,6 +111,7 @@ type ProcessSettings = TrainingSettings['process'];
 /**
  * How the processes whose official code has slips can be run; options depend on the weights at hand. `released`: to the letter.
  * `corrected`: without the slips. `recoloured`: beyond the paper, corrected and with aligned colours.
+ * `camera`: further, with the lens, noise and JPEG of a camera.
  */
 export const MODES = {
   released: {
@@ -125,18 +126,20 @@ export const MODES = {
     mimic: () => ({ name: 'mimic', options: mimicRecoloured() }),
     'alignment-loss': () => ({ name: 'alignment-loss', options: alignmentLossRecoloured() }),
   },
-} as const satisfies Record<string, Record<string, () => ProcessSettings>>;
+  camera: {
+    mimic: () => ({ name: 'mimic', options: mimicThroughCamera() }),
+  },
+} as const satisfies Record<string, Readonly<Record<string, () => ProcessSettings>>>;
 
 export type ModeName = keyof typeof MODES;
 export const MODE_NAMES = Object.keys(MODES) as ModeName[];
-export const MODE_PROCESSES = Object.keys(MODES.released) as (keyof (typeof MODES)['released'])[];
 
 /** @throws InputError for an unknown mode, and for a process that has none */
 export function processInMode(process: string | undefined, mode: string): ProcessSettings {
-  const known = knownName('mode', mode, MODE_NAMES);
-  const name = MODE_PROCESSES.find((known) => known === process);
-  if (name === undefined) throw new InputError(`--mode is for --process ${MODE_PROCESSES.join(' or ')}`);
-  return MODES[known][name]();
+  const modes: Readonly<Record<string, () => ProcessSettings>> = MODES[knownName('mode', mode, MODE_NAMES)];
+  if (process === undefined || !Object.hasOwn(modes, process))
+    throw new InputError(`--mode ${mode} is for --process ${Object.keys(modes).join(' or ')}`);
+  return modes[process]();
 }
 
 /** Every hyper-parameter of one training; the defaults are the paper's (official code's where the paper is silent). */

@@ -160,7 +160,16 @@ describe('mimicsr', () => {
     ['no data', ['train', '--out', 'NEVER'], 'nothing to train on'],
     ['an empty folder', ['train', '--pairs', 'EMPTY', '--out', 'NEVER'], 'has no image'],
     ['an unknown mode', ['train', '--process', 'mimic', '--mode', 'correct'], "did you mean 'corrected'"],
-    ['a mode of another process', ['train', '--mode', 'released'], '--mode is for --process mimic'],
+    [
+      'a mode of another process',
+      ['train', '--mode', 'released'],
+      '--mode released is for --process mimic or',
+    ],
+    [
+      'a mode that the process lacks',
+      ['train', '--process', 'alignment-loss', '--mode', 'camera'],
+      '--mode camera is for --process mimic',
+    ],
     ['an unknown engine', ['train', '--photos', 'scenes', '--engine', 'tourch'], "unknown engine 'tourch'"],
     [
       'an unknown network',
