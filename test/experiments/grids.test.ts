@@ -20,7 +20,7 @@ describe('Grids', () => {
       'Ours',
       'Ours, corrected',
     ]);
-    expect(table2.rows).toHaveLength(1 + 4 * 10);
+    expect(table2.rows).toHaveLength(1 + 4 * 11);
     expect(grid('table3', smoke).rows[1].method).toBe('Synthetic Data');
     expect(grid('lambda', smoke).rows).toHaveLength(LAMBDAS.length);
   });
@@ -44,8 +44,8 @@ describe('Grids', () => {
     const ids = (name: string): string[] => planGrid(grid(name, smoke, seemore)).map(({ id }) => id);
     const [one, three, ablations] = [ids('table1'), ids('table3'), ids('ablations')];
     // Table 3 has two trainings a row, one of which is Table 1's; "synthetic" is its own.
-    expect(three.filter((id) => one.includes(id))).toHaveLength(1 + 9);
-    expect(ablations.filter((id) => one.includes(id)).length).toBe(5); // bicubic, L1, three of ours
+    expect(three.filter((id) => one.includes(id))).toHaveLength(1 + 10);
+    expect(ablations.filter((id) => one.includes(id)).length).toBe(6); // bicubic, L1, four of ours
   });
 
   it('train each process with each size of the misalignment', () => {

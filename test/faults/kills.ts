@@ -43,7 +43,7 @@ export interface KillsOptions {
   readonly say?: (text: string) => void;
 }
 
-const TRAININGS: readonly MethodName[] = [...PROCESS_NAMES, 'mimic-recoloured'];
+const TRAININGS: readonly MethodName[] = [...PROCESS_NAMES, 'mimic-camera'];
 
 function settings(method: MethodName): TrainingSettings {
   return {
