@@ -187,9 +187,9 @@ export function cameraPreset(name: CameraPresetName, misalignment?: number): Cam
 
 /** One camera of a preset: settings for one picture. */
 export function drawCamera(preset: CameraPreset, random: Random): CameraOptions {
-  const movement = split(random, logUniform(random, preset.misalignment), MOVEMENT_UNITS, preset.movement);
+  const movement = split(random, random.logUniform(...preset.misalignment), MOVEMENT_UNITS, preset.movement);
   const heading = random.uniform(0, 2 * Math.PI);
-  const colour = split(random, logUniform(random, preset.colourGap), COLOUR_UNITS, preset.colour);
+  const colour = split(random, random.logUniform(...preset.colourGap), COLOUR_UNITS, preset.colour);
   const major = random.uniform(...preset.blur);
   return cameraOptions({
     geometry: {
@@ -203,7 +203,7 @@ export function drawCamera(preset: CameraPreset, random: Random): CameraOptions 
     },
     colour: { ...colour, gamma: 2 ** colour.gamma, saturation: 2 ** colour.saturation },
     blur: { major, minor: major * random.uniform(...preset.blurRoundness), angle: random.uniform(0, 180) },
-    noise: { shot: logUniform(random, preset.shotNoise), read: logUniform(random, preset.readNoise) },
+    noise: { shot: random.logUniform(...preset.shotNoise), read: random.logUniform(...preset.readNoise) },
     jpeg: { quality: random.integer(...preset.jpegQuality), chroma: '4:2:0' },
   });
 }
@@ -223,8 +223,4 @@ function split<K extends string>(
   const length = Math.hypot(...parts);
   const amounts = keys.map((key, i) => [key, length === 0 ? 0 : (size * units[key] * parts[i]) / length]);
   return Object.fromEntries(amounts) as Record<K, number>;
-}
-
-function logUniform(random: Random, [low, high]: Range): number {
-  return low === high ? low : low * (high / low) ** random.uniform();
 }

@@ -40,7 +40,7 @@ export function drawScene(seed: number | string, width: number, height: number):
   const canvas = new SceneCanvas(width, height);
   const palette = new Palette(random);
   const noise = noiseTile(random);
-  const smallest = SMALLEST_LEAF.low * (SMALLEST_LEAF.high / SMALLEST_LEAF.low) ** random.uniform();
+  const smallest = random.logUniform(SMALLEST_LEAF.low, SMALLEST_LEAF.high);
   paintLettering(canvas, random, palette);
   paintGratings(canvas, random, palette);
   if (random.chance(0.4)) {

@@ -1,6 +1,6 @@
 /**
  * What a camera does to a picture after its lens: sensor noise and JPEG, a little of each. Ours, not the paper's, whose noise
- * (`data/noise-image`: 5 to 30 grey levels) is far above that of photographs.
+ * (`data/noise-image`: 5 to 30 grey levels) is far above that of photographs. On tensors what `image/degrade` is on pictures.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { JPEG_UNIT, throughJpeg } from '../ops/jpeg';
@@ -21,17 +21,15 @@ const QUALITIES = [80, 98] as const;
  */
 export function cameraFinish(x: tf.Tensor4D, random: Random): tf.Tensor4D {
   const [batch, h, w] = x.shape;
-  const draw = ([low, high]: readonly [number, number]): number =>
-    Math.exp(random.uniform(Math.log(low), Math.log(high)));
   const each = <T>(of: () => T): T[] => Array.from({ length: batch }, of);
-  const noise = each(() => ({ shot: draw(SHOT), read: draw(READ) }));
+  const noise = each(() => ({ shot: random.logUniform(...SHOT), read: random.logUniform(...READ) }));
   const qualities = each(() => random.integer(...QUALITIES));
   const [top, left] = [random.integer(0, JPEG_UNIT - 1), random.integer(0, JPEG_UNIT - 1)];
   const deviates = new Float32Array(x.size);
   random.fillNormal(deviates);
   return noGradient(() =>
     tf.tidy(() => {
-      const column = (values: readonly number[]): tf.Tensor4D => tf.tensor4d([...values], [batch, 1, 1, 1]);
+      const column = (values: number[]): tf.Tensor4D => tf.tensor4d(values, [batch, 1, 1, 1]);
       const light = srgbToLinear(x);
       const variance = tf.add(
         tf.mul(column(noise.map(({ shot }) => shot)), light),

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { noGradient } from './no-gradient';
-import { resizeSeparable, type AxisMatrix } from './resize';
+import { resize, resizeSeparable, type AxisMatrix } from './resize';
 
 const BLOCK = 8;
 /** Sides of a picture with chroma at half resolution come in multiples of this. */
@@ -56,32 +56,24 @@ export function throughJpeg(x: tf.Tensor4D, qualities: readonly number[]): tf.Te
   return noGradient(() =>
     tf.tidy(() => {
       const ycc = throughMatrix(tf.round(tf.mul(tf.clipByValue(x, 0, 1), 255)), TO_YCC);
-      const luma = quantised(tf.sub(tf.slice(ycc, [0, 0, 0, 0], [-1, -1, -1, 1]), 128), qualities, LUMA, [
-        [dct(h), dct(w)],
-        [transposed(dct(h)), transposed(dct(w))],
-      ]);
-      const [small, large] = [
-        (n: number) => product(dct(n / 2), halved(n)),
-        (n: number) => product(doubled(n), transposed(dct(n / 2))),
-      ];
-      const chroma = quantised(tf.slice(ycc, [0, 0, 0, 1], [-1, -1, -1, 2]), qualities, CHROMA, [
-        [small(h), small(w)],
-        [large(h), large(w)],
-      ]);
+      const luma = quantised(tf.sub(tf.slice(ycc, [0, 0, 0, 0], [-1, -1, -1, 1]), 128), qualities, LUMA);
+      // Half-pixel centres: means of two, and back three parts of the nearer and one of the farther, as libjpeg does.
+      const bilinear = { mode: 'bilinear' } as const;
+      const small = resize(tf.slice(ycc, [0, 0, 0, 1], [-1, -1, -1, 2]), h / 2, w / 2, bilinear);
+      const chroma = resize(quantised(small, qualities, CHROMA), h, w, bilinear);
       const rgb = throughMatrix(tf.concat([tf.add(luma, 128), chroma], 3), TO_RGB);
       return tf.div<tf.Tensor4D>(tf.round(tf.clipByValue(rgb, 0, 255)), 255);
     }),
   );
 }
 
+/** What the rounding of every block's frequencies leaves. */
 function quantised(
   channels: tf.Tensor4D,
   qualities: readonly number[],
   table: readonly number[],
-  [there, back]: readonly (readonly [AxisMatrix, AxisMatrix])[],
 ): tf.Tensor4D {
-  const coefficients = resizeSeparable(channels, ...there);
-  const [, h, w] = coefficients.shape;
+  const [, h, w] = channels.shape;
   const steps = tf.tile(
     tf.tensor4d(
       qualities.flatMap((quality) => scaled(table, quality)),
@@ -89,7 +81,9 @@ function quantised(
     ),
     [1, h / BLOCK, w / BLOCK, 1],
   );
-  return resizeSeparable(tf.mul(tf.round(tf.div(coefficients, steps)), steps), ...back);
+  const frequencies = resizeSeparable(channels, cosines(h, 'there'), cosines(w, 'there'));
+  const kept = tf.mul(tf.round(tf.div(frequencies, steps)), steps);
+  return resizeSeparable(kept as tf.Tensor4D, cosines(h, 'back'), cosines(w, 'back'));
 }
 
 /** A table at one of libjpeg's qualities. */
@@ -103,44 +97,16 @@ function throughMatrix(x: tf.Tensor, matrix: readonly (readonly number[])[]): tf
   return tf.reshape(flat, x.shape as [number, number, number, number]);
 }
 
-/** The orthonormal cosine transform of every eight of `n` values. */
-function dct(n: number): AxisMatrix {
-  return matrix(n, n, (row, column) => {
-    if (Math.floor(row / BLOCK) !== Math.floor(column / BLOCK)) return 0;
-    const [k, i] = [row % BLOCK, column % BLOCK];
-    return Math.sqrt((k === 0 ? 1 : 2) / BLOCK) * Math.cos(((2 * i + 1) * k * Math.PI) / (2 * BLOCK));
-  });
-}
-
-/** Means of every two of `n` values. */
-function halved(n: number): AxisMatrix {
-  return matrix(n / 2, n, (row, column) => (Math.floor(column / 2) === row ? 0.5 : 0));
-}
-
-/** To `n` values from half of them: three parts of the nearer, one of the farther, as libjpeg does. */
-function doubled(n: number): AxisMatrix {
-  return matrix(n, n / 2, (row, column) => {
-    const near = Math.floor(row / 2);
-    const far = Math.min(Math.max(near + (row % 2 === 0 ? -1 : 1), 0), n / 2 - 1);
-    return (column === near ? 0.75 : 0) + (column === far ? 0.25 : 0);
-  });
-}
-
-function matrix(rows: number, columns: number, value: (row: number, column: number) => number): AxisMatrix {
-  const data = Float32Array.from({ length: rows * columns }, (_, i) =>
-    value(Math.floor(i / columns), i % columns),
-  );
-  return { out: rows, in: columns, data };
-}
-
-function transposed({ out, in: size, data }: AxisMatrix): AxisMatrix {
-  return matrix(size, out, (row, column) => data[column * size + row]);
-}
-
-function product(a: AxisMatrix, b: AxisMatrix): AxisMatrix {
-  return matrix(a.out, b.in, (row, column) => {
-    let sum = 0;
-    for (let k = 0; k < a.in; k++) sum += a.data[row * a.in + k] * b.data[k * b.in + column];
-    return sum;
-  });
+/** The orthonormal cosine transform of every eight of `n` values, or its inverse, which is its transpose. */
+function cosines(n: number, way: 'there' | 'back'): AxisMatrix {
+  const data = new Float32Array(n * n);
+  for (let row = 0; row < n; row++) {
+    const [start, k] = [row - (row % BLOCK), row % BLOCK];
+    for (let i = 0; i < BLOCK; i++) {
+      const column = start + i;
+      data[way === 'there' ? row * n + column : column * n + row] =
+        Math.sqrt((k === 0 ? 1 : 2) / BLOCK) * Math.cos(((2 * i + 1) * k * Math.PI) / (2 * BLOCK));
+    }
+  }
+  return { out: n, in: n, data };
 }

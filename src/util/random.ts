@@ -42,6 +42,11 @@ export class Random {
     return low + (high - low) * u;
   }
 
+  /** The logarithm uniform, from `low` > 0 to `high`. Equal ends draw nothing. */
+  logUniform(low: number, high: number): number {
+    return low === high ? low : low * (high / low) ** this.uniform();
+  }
+
   /** Uniform integer in [low, high], both ends included. */
   integer(low: number, high: number): number {
     return low + Math.floor(this.uniform() * (high - low + 1));

@@ -57,6 +57,17 @@ describe('Random', () => {
     for (let i = 0; i < 1000; i++) expect(Math.abs(r.truncatedNormal(0, 2, -1, 1))).toBeLessThanOrEqual(1);
   });
 
+  it('is log-uniform: as often in one decade as in the next; equal ends draw nothing', () => {
+    const [r, beside] = [new Random(5), new Random(5)];
+    expect(r.logUniform(3, 3)).toBe(3);
+    expect(r.uint32()).toBe(beside.uint32());
+    const values = Array.from({ length: 10_000 }, () => r.logUniform(1e-3, 10));
+    for (const low of [1e-3, 1e-2, 0.1, 1]) {
+      const share = values.filter((v) => v >= low && v < 10 * low).length / values.length;
+      expect(Math.abs(share - 0.25)).toBeLessThan(0.02);
+    }
+  });
+
   it('draws integers from both ends and permutations that are fair', () => {
     const r = new Random(4);
     const seen = new Set(Array.from({ length: 200 }, () => r.integer(-2, 2)));
