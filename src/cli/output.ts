@@ -1,6 +1,13 @@
 /** Where commands write: results on standard output, everything else on standard error. */
 import { textProgress, type ProgressFactory } from '../util/progress';
 
+// A reader that has enough (`| head`) closes the pipe: the work goes on to its files, and what is still said is lost.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }

@@ -78,4 +78,13 @@ describe.skipIf(!BUILT || TEST_ENGINE !== 'wasm')('A signal (npm run build)', ()
     expect(() => process.kill(holder, 0)).toThrow('ESRCH');
     expect(existsSync(runFiles(join(runs, id)).checkpoint)).toBe(true);
   }, 300_000);
+
+  it('does not come from output that nobody reads any more: a training goes on', async () => {
+    const folder = join(root, 'unread');
+    const child = start([...TRAIN.replace('1000000', '3').split(' '), folder]);
+    child.process.stdout!.destroy();
+    child.process.stderr!.destroy();
+    expect(await child.end).toBe(0);
+    expect(readSafetensors(runFiles(folder).weights).metadata.step).toBe('3');
+  });
 });
