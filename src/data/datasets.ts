@@ -105,7 +105,9 @@ function byManifest(
       const parts = matches.flatMap(([, placeholders]) => Object.entries(placeholders));
       const known = [...new Set(parts.flatMap(([key, value]) => (key === 'name' || key === 'n' ? [] : value)))];
       throw new InputError(
-        `${folder} has no ${of} files of ${values.join(', ')}: expected some of ${known.join(', ') || 'no selection'}`,
+        known.length === 0
+          ? `${folder}: the names of its files tell no parts apart, so ${values.join(', ')} cannot be chosen: ask for the whole set`
+          : `${folder} has no ${of} files of ${values.join(', ')}: expected some of ${known.join(', ')}`,
       );
     }
     return new Map(chosen.map(([path, placeholders]) => [JSON.stringify(placeholders), join(folder, path)]));

@@ -51,6 +51,7 @@ describe('Data sets by name', () => {
     expect([one.size, (await one.load(0)).name]).toEqual([1, 'Canon_001']);
     expect(datasetPhotos('RealSR-V3:Nikon').size).toBe(1);
     expect(() => datasetPairs('RealSR-V3:Sony')).toThrow(/no hr files of sony: expected some of Canon, Test, Train, Nikon/);
+    expect(() => datasetPairs('Set5:Sony')).toThrow(/the names of its files tell no parts apart, so sony/);
     expect(() => datasetPairs('mine:Sony')).toThrow(/not laid out as a published set/);
   });
 
