@@ -24,7 +24,7 @@ export const FIGURES: Readonly<Record<string, FigureRequest>> = {
   fig2: { grid: 'importance', about: 'the same, geometry and colour apart' },
   fig5: {
     grid: 'table1',
-    methods: ['mimic', 'mimic-corrected', 'mimic-recoloured'],
+    methods: ['mimic', 'mimic-corrected', 'mimic-recoloured', 'mimic-camera'],
     about: 'error of mimicked and warped LR, against the truth',
   },
   fig6: { grid: 'table2', about: 'crops of a benchmark, all rows of Table 2' },

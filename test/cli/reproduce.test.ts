@@ -31,6 +31,20 @@ describe('mimicsr reproduce', () => {
     expect(lr).toBeGreaterThan(3 * warped);
   });
 
+  it('measures warped and mimicked LR against the truth (Figure 5), with error maps', async () => {
+    const rows = ['--processes', 'mimic-camera', '--iterations', '1'];
+    const { code, out: text } = await mimicsr('reproduce', 'fig5', ...GRID, ...rows);
+    expect(code).toBe(0);
+    expect(text).toContain('The paper, on its own pictures: 69.36');
+    const overview = await readImage(join(out, 'fig5-ours-through-a-camera.png'));
+    expect(overview.width).toBeGreaterThan(overview.height);
+    const records: Record<string, string>[] = parse(readFileSync(join(out, 'fig5.csv')), { columns: true });
+    expect(records.map(({ picture }) => picture)).toEqual(['lr', 'warped', 'mimicked']);
+    // The lens is fitted from the first batch on, so even one update leaves less error than the real LR has.
+    const [lr, , mimicked] = records.map(({ squared }) => Number(squared));
+    expect(mimicked).toBeLessThan(lr / 2);
+  });
+
   it('draws a sweep as far as its runs are finished', async () => {
     const { err } = await mimicsr('reproduce', 'lambda', ...GRID, '--lambdas', '0', '--iterations', '1');
     expect(err).toContain(join(out, 'lambda.png'));
