@@ -52,7 +52,7 @@ export class FittedBlur extends Module {
   }
 
   /**
-   * Takes one batch more into account.
+   * Takes one batch more into account, unless it is not finite.
    * @param x [B, h, w, C] what the filter gets
    * @param aligned what it should make of it, of x's size
    */
@@ -64,9 +64,11 @@ export class FittedBlur extends Module {
         const differences = tapDifferences(x, valid); // [49, N]
         const wanted = tf.reshape(tf.mul(tf.sub(aligned.target, x), valid), [-1, 1]); // [N, 1]
         // Means, so that the sums stay small; their common scale is no matter.
-        const more = [tf.matMul(differences, differences, false, true), tf.matMul(differences, wanted)];
-        const [products, moments] = more.map((sum, i) =>
-          tf.add<tf.Tensor2D>(buffers[i].value(), tf.div(sum, x.size)),
+        const sums = [tf.matMul(differences, differences, false, true), tf.matMul(differences, wanted)];
+        // With a batch that is not finite they would never be finite again, though its update is skipped.
+        const finite = tf.isFinite(tf.addN(sums.map((sum) => tf.sum(sum))));
+        const [products, moments] = sums.map((sum, i) =>
+          tf.add<tf.Tensor2D>(buffers[i].value(), tf.where(finite, tf.div(sum, x.size), 0)),
         );
         return [products, moments, conjugateGradients(products, moments, this.taps.value(), STEPS)];
       });

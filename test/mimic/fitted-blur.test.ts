@@ -37,6 +37,22 @@ const largest = (x: tf.Tensor): number => tf.max(tf.abs(x)).dataSync()[0];
 describe(`The blur that is fitted, on ${TEST_ENGINE}`, () => {
   beforeAll(startTestEngine);
 
+  it('leaves a batch out that is not finite', async () => {
+    await leavesNoTensors(() => {
+      const fitted = new FittedBlur().initialise(1);
+      tf.tidy(() => {
+        const x = picture(7);
+        fitted.fit(x, { target: blur(x, lens(), 3) });
+        const before = fitted.forward(x);
+        fitted.fit(x, { target: tf.mul<tf.Tensor4D>(x, NaN) });
+        const after = fitted.forward(x);
+        expect(largest(tf.sub(before, x))).toBeGreaterThan(0.1);
+        expect(largest(tf.sub(after, before))).toBeLessThan(0.05);
+      });
+      fitted.dispose();
+    });
+  });
+
   it('begins as the identity and finds the blur that made its targets, whatever lies outside the mask', async () => {
     await leavesNoTensors(() => {
       const fitted = new FittedBlur().initialise(1);
