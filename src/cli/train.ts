@@ -17,6 +17,7 @@ interface Flags {
   readonly process?: string;
   readonly mode?: string;
   readonly pairs?: string;
+  readonly misaligned?: string;
   readonly photos?: string;
   readonly camera?: string;
   readonly misalignment?: number;
@@ -49,6 +50,10 @@ export function trainCommand(): Command {
       `of mimic and alignment-loss: ${MODE_NAMES.join(', ')} (of mimic alone); default: released`,
     )
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
+    .option(
+      '--misaligned <preset>',
+      'misalign the real pairs further: move their HR and change its colours as this camera does, to see what that costs',
+    )
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
     .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
     .option(
@@ -120,12 +125,20 @@ function processOf(
   return { name: knownName('training process', process, PROCESS_NAMES) as 'l1' };
 }
 
-function dataOf({ pairs, photos, camera, misalignment }: Flags): TrainingSettings['data'] | undefined {
+function dataOf({
+  pairs,
+  misaligned,
+  photos,
+  camera,
+  misalignment,
+}: Flags): TrainingSettings['data'] | undefined {
+  const further = misaligned === undefined ? {} : { misaligned: misaligned as 'aligned' }; // the schema checks the name
   const simulated = [photos, camera, misalignment].some((flag) => flag !== undefined);
   if (pairs !== undefined && simulated) {
     throw new InputError('--pairs are real pairs: they go without --photos, --camera and --misalignment');
   }
-  if (pairs !== undefined) return { kind: 'pairs', folder: pairs };
+  if (pairs !== undefined) return { kind: 'pairs', folder: pairs, ...further };
+  if (misaligned !== undefined) throw new InputError('--misaligned is for real pairs: give --pairs FOLDER');
   if (!simulated) return undefined;
   const preset = (camera ?? 'realsr-like') as 'aligned'; // the schema checks the name
   const moved = misalignment === undefined ? {} : { misalignment };

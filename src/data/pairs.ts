@@ -56,6 +56,11 @@ export type PairSource =
       readonly preset: CameraPresetName;
       readonly seed: number;
       readonly misalignment?: number;
+    }
+  | {
+      readonly kind: 'misaligned';
+      readonly pairs: PairSource;
+      readonly preset: CameraPresetName;
     };
 
 /** Plain data that names pictures: files, or drawn scenes. */

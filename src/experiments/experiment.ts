@@ -28,11 +28,12 @@ export function experiment(settings: TrainingSettings): Experiment {
   return { id: `${network.name}-${process.name}-${dataName(data)}-s${recipe.seed}-${hash}`, config };
 }
 
-/** The camera's preset, with the size of its movement where that is set, or the name of the folder of real pairs. */
+/** The camera's preset, with the size of its movement where that is set, or the name of the folder of real pairs, with what misaligned them. */
 function dataName(data: DataConfig): string {
   if (data.kind !== 'pairs')
     return data.misalignment === undefined ? data.preset : `${data.preset}-${data.misalignment}px`;
-  return (data.folder.split(/[\\/]/).pop() ?? '').replace(/[^\w.-]/g, '_');
+  const folder = (data.folder.split(/[\\/]/).pop() ?? '').replace(/[^\w.-]/g, '_');
+  return data.misaligned === undefined ? folder : `${folder}-${data.misaligned}`;
 }
 
 /** The run folder of an experiment. */

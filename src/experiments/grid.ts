@@ -13,6 +13,7 @@ export const GRID_NAMES = [
   'table1',
   'table2',
   'table3',
+  'real',
   'importance',
   'misalignment',
   'ablations',

@@ -14,7 +14,7 @@ import {
   type GridOptions,
   type GridRow,
 } from './grid';
-import { missingModels, tableNotes, variantNotes } from './grid-notes';
+import { missingModels, realNotes, tableNotes, variantNotes } from './grid-notes';
 import { METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import {
@@ -36,11 +36,20 @@ const OURS = [
   'alignment-loss-recoloured',
 ] as const;
 
-const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3', readonly MethodName[]>> = {
+const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3' | 'real', readonly MethodName[]>> = {
   table1: ['l1', ...BASELINES, ...OURS],
   table2: ['l1', ...BASELINES, ...OURS],
   table3: ['synthetic', ...BASELINES, ...OURS],
+  real: ['l1', 'alignment-loss', ...OURS],
 };
+
+/** Of the grid `real`, by what its columns call the training. The pairs are crops, by one registration nearly aligned. */
+const REAL_PAIRS = {
+  'real pairs': { kind: 'pairs', folder: 'DRealSR-x4-crops' },
+  'real pairs, misaligned': { kind: 'pairs', folder: 'DRealSR-x4-crops', misaligned: 'srraw-like' },
+} as const;
+/** Other scenes, photographed by others with other cameras. */
+const REAL_BENCHMARK: Benchmark = { name: 'RealSR-x4-crops', kind: 'full-reference', lr: 'real' };
 
 export const LAMBDAS = [0, 0.001, 0.01, 0.1, 1] as const;
 
@@ -62,6 +71,8 @@ export function grid(name: string, profile: Profile, options: GridOptions = {}):
       return benchmarkTable('table2', 'RealSR', profile, options);
     case 'table3':
       return pictureTable(profile, options);
+    case 'real':
+      return realPairs(profile, options);
     case 'importance':
       return importance(profile, options);
     case 'misalignment':
@@ -89,7 +100,7 @@ function benchmarkTable(
     title: `Table ${id.slice(-1)}: trained on ${trainedOn}, PSNR and SSIM on benchmarks`,
     profile,
     notes: tableNotes(profile, [trainedOn], options),
-    rows: [BICUBIC, ...methodRows(id, [trainedOn], profile, options)],
+    rows: [BICUBIC, ...methodRows(id, dataOf(profile, [trainedOn]), profile, options)],
     columns: referenceColumns(profile, trainedOn, cameraOf(profile.trainingSets[trainedOn].data)),
   };
 }
@@ -101,13 +112,30 @@ function pictureTable(profile: Profile, options: GridOptions): Grid {
     title: 'Table 3: scored without reference on pictures of the set trained on',
     profile,
     notes: [...tableNotes(profile, TRAINING_SETS, options), ...missingModels()],
-    rows: [BICUBIC, ...methodRows('table3', TRAINING_SETS, profile, options)],
+    rows: [BICUBIC, ...methodRows('table3', dataOf(profile, TRAINING_SETS), profile, options)],
     columns: TRAINING_SETS.flatMap((trainedOn) =>
       NO_REFERENCE_METRICS.map((metric) => ({
         trainedOn,
         benchmark: profile.trainingSets[trainedOn].pictures,
         metric,
       })),
+    ),
+  };
+}
+
+/**
+ * Beyond the paper: trained on real pairs as they are, and on the same with their HR moved and recoloured; scored on real LR
+ * pictures of another set. The degradations are real, and what misalignment costs can be told from them.
+ */
+function realPairs(profile: Profile, options: GridOptions): Grid {
+  return {
+    id: 'real',
+    title: 'Real pairs, as they are and misaligned further: PSNR and SSIM on the real LR of others',
+    profile,
+    notes: realNotes(profile, options),
+    rows: [BICUBIC, ...methodRows('real', REAL_PAIRS, profile, options)],
+    columns: Object.keys(REAL_PAIRS).flatMap((trainedOn) =>
+      REFERENCE_METRICS.map((metric) => ({ trainedOn, benchmark: REAL_BENCHMARK, metric })),
     ),
   };
 }
@@ -261,9 +289,17 @@ function ofVariants(
 /** The name under which a variant's row has its trainings, whatever each was trained on. */
 const VARIANTS = 'simulated camera';
 
+function dataOf(
+  { trainingSets }: Profile,
+  sets: readonly TrainingSetName[],
+): Readonly<Record<string, TrainingSettings['data']>> {
+  return Object.fromEntries(sets.map((set) => [set, trainingSets[set].data]));
+}
+
+/** @param data what each row is trained on, by the names that the columns have for it */
 function methodRows(
   table: keyof typeof TABLE_METHODS,
-  sets: readonly TrainingSetName[],
+  data: Readonly<Record<string, TrainingSettings['data']>>,
   profile: Profile,
   options: GridOptions,
 ): GridRow[] {
@@ -276,9 +312,9 @@ function methodRows(
         method: METHODS[method].label,
         ours: process.name === 'mimic',
         experiments: Object.fromEntries(
-          sets.map((set) => [
-            set,
-            experimentsOf(network, process, profile.trainingSets[set].data, profile, options),
+          Object.entries(data).map(([trainedOn, pairs]) => [
+            trainedOn,
+            experimentsOf(network, process, pairs, profile, options),
           ]),
         ),
       };
@@ -325,6 +361,8 @@ function experimentsOf(
   );
 }
 
+const REFERENCE_METRICS = ['psnrY', 'ssimY'] as const;
+
 /** PSNR and SSIM on luma: the benchmarks' own LR, then that of the camera. */
 function referenceColumns(
   profile: Profile,
@@ -336,7 +374,7 @@ function referenceColumns(
       ? []
       : profile.cameraBenchmarks.map((name): Benchmark => ({ name, kind: 'full-reference', lr: camera }));
   return [...profile.benchmarks, ...byCamera].flatMap((benchmark) =>
-    (['psnrY', 'ssimY'] as const).map((metric) => ({ trainedOn, benchmark, metric })),
+    REFERENCE_METRICS.map((metric) => ({ trainedOn, benchmark, metric })),
   );
 }
 

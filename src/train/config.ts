@@ -46,7 +46,12 @@ const misalignment = z.number().min(0).optional();
 
 const dataSchema = z.discriminatedUnion('kind', [
   /** Real pairs of a folder or of a dataset's name. */
-  z.strictObject({ kind: z.literal('pairs'), folder: z.string().min(1) }),
+  z.strictObject({
+    kind: z.literal('pairs'),
+    folder: z.string().min(1),
+    /** Misaligns them further, as this camera does; see `data/misaligned-pairs`. */
+    misaligned: z.enum(CAMERA_PRESET_NAMES).optional(),
+  }),
   /** The simulated camera on a folder of photographs (or a dataset's name). */
   z.strictObject({
     kind: z.literal('camera'),

@@ -15,6 +15,7 @@ import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { datasetPairs, datasetPhotos } from '../data/datasets';
+import { misalignedPairs } from '../data/misaligned-pairs';
 import type { PairSet } from '../data/pairs';
 import { startEngine, type RunningEngine } from '../engine/engines';
 import { createNetwork } from '../networks/networks';
@@ -214,7 +215,9 @@ async function trainAlone(
 export function openPairs(data: DataConfig): PairSet {
   switch (data.kind) {
     case 'pairs':
-      return datasetPairs(data.folder);
+      return data.misaligned === undefined
+        ? datasetPairs(data.folder)
+        : misalignedPairs(datasetPairs(data.folder), data.misaligned);
     case 'camera':
       return cameraPairs(datasetPhotos(data.photos), data.preset, data.seed, data);
     case 'scenes':
