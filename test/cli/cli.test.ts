@@ -133,6 +133,16 @@ describe('mimicsr', () => {
     expect(config.data).toEqual({ kind: 'scenes', preset: 'aligned', count: 2, seed: 0 });
   });
 
+  it('trains on real pairs misaligned further, and records by what', async () => {
+    const run = path('misaligned');
+    const data = ['--pairs', path('bench'), '--misaligned', 'srraw-like'];
+    const recipe = ['--iterations', '1', '--batch', '1', '--patch', '16'];
+    expect((await mimicsr('train', ...data, ...recipe, '--out', run)).code).toBe(0);
+    const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as Record<string, unknown>;
+    expect(config.data).toEqual({ kind: 'pairs', folder: path('bench'), misaligned: 'srraw-like' });
+    expect(JSON.stringify(config)).toContain('HR misaligned as by srraw-like');
+  });
+
   it('trains with the corrected mimicking process with nothing downloaded, and records what it used', async () => {
     const run = path('corrected');
     vi.stubEnv('MIMICSR_SHARED', '');
@@ -158,6 +168,12 @@ describe('mimicsr', () => {
       '--iterations many: expected a whole number',
     ],
     ['no data', ['train', '--out', 'NEVER'], 'nothing to train on'],
+    ['a misalignment of no pairs', ['train', '--misaligned', 'srraw-like'], '--misaligned is for real pairs'],
+    [
+      'a misalignment by no camera',
+      ['train', '--pairs', 'bench', '--misaligned', 'sraw-like', '--out', 'NEVER'],
+      'misaligned',
+    ],
     ['an empty folder', ['train', '--pairs', 'EMPTY', '--out', 'NEVER'], 'has no image'],
     ['an unknown mode', ['train', '--process', 'mimic', '--mode', 'correct'], "did you mean 'corrected'"],
     [

@@ -58,6 +58,15 @@ describe('Grids', () => {
     expect(() => grid('misalignment', smoke, { misalignments: [-1] })).toThrow(/'data.misalignment'/);
   });
 
+  it('train on real pairs as they are, and misaligned further', () => {
+    const { rows, columns } = grid('real', smoke, { networks: ['seemore'], methods: ['l1'] });
+    expect([...new Set(columns.map(({ trainedOn }) => trainedOn))]).toEqual(Object.keys(rows[1].experiments));
+    const [asTheyAre, misaligned] = Object.values(rows[1].experiments).map(([run]) => run);
+    expect(asTheyAre.id).toMatch(/^seemore-l1-DRealSR-x4-crops-s1-/);
+    expect(misaligned.id).toMatch(/^seemore-l1-DRealSR-x4-crops-srraw-like-s1-/);
+    expect(misaligned.config.data).toEqual({ ...asTheyAre.config.data, misaligned: 'srraw-like' });
+  });
+
   it('a plan completes the first seed before it begins the second', () => {
     const plan = planGrid(grid('lambda', smoke, { seeds: [5, 6] }));
     expect(plan.map(({ experiment }) => experiment!.config.recipe.seed)).toEqual([
