@@ -65,9 +65,9 @@ async function writeCrops({ request, grid: asked, plan, folders }: OpenedRequest
     asked.id === 'table3'
       ? [asked.profile.trainingSets[what === 'fig7' ? 'RealSR' : 'SR-RAW'].pictures]
       : [
-          asked.profile.benchmarks[0],
-          ...asked.columns.map((c) => c.benchmark).filter((b) => b.lr !== 'bicubic'),
-        ].slice(0, 2);
+          asked.columns.find(({ benchmark }) => benchmark.lr === 'bicubic')?.benchmark,
+          asked.columns.find(({ benchmark }) => benchmark.lr !== 'bicubic')?.benchmark,
+        ].filter((benchmark) => benchmark !== undefined);
   for (const benchmark of pictures) {
     const name = [what, benchmark.name.replace(/\W/g, '-'), benchmark.lr].join('-');
     const path = join(dirname(folders.results), `${name}.png`);

@@ -32,12 +32,11 @@ export async function cropGrid(
   folders: Folders,
   { pictures = [0, 2], side = SIDE, zoom = 2 }: CropOptions = {},
 ): Promise<Image> {
-  const shown = planGrid(grid)
-    .filter((run, i, all) => all.findIndex((r) => r.network === run.network && r.method === run.method) === i)
-    .flatMap((run) => {
-      const found = trainedUpscaler(run, folders);
-      return found === undefined ? [] : [{ run, ...found }];
-    });
+  const shown = runsOn(grid, benchmark).flatMap((run) => {
+    const found = trainedUpscaler(run, folders);
+    return found === undefined ? [] : [{ run, ...found }];
+  });
+  const labelOf = labels(shown.map(({ run }) => run));
   const networks = [...new Set(shown.map(({ run }) => run.network))].filter((network) => network !== '');
   try {
     const pairs = benchmarkPairs(benchmark);
@@ -57,7 +56,7 @@ export async function cropGrid(
             benchmark.kind === 'full-reference'
               ? ` ${scores(sr, hr, PAPER_PROTOCOL.crop).psnrY.toFixed(2)} dB`
               : '';
-          panels.push({ image: crop(sr), caption: `${label(run, networks.length)}${score}` });
+          panels.push({ image: crop(sr), caption: `${labelOf(run)}${score}` });
         }
         rows.push(...inRows([...panels, { image: crop(hr), caption: 'HR' }], COLUMNS));
       }
@@ -68,7 +67,25 @@ export async function cropGrid(
   }
 }
 
-/** The network only where there are several. */
-function label({ network, method }: PlannedRun, networks: number): string {
-  return network === '' || networks < 2 ? method : `${network.split(',')[0]} ${method}`;
+/** The trainings that a grid scores on a benchmark, of each the first seed. */
+export function runsOn(grid: Grid, { name, lr }: Benchmark): PlannedRun[] {
+  const key = ({ network, method, trainedOn }: PlannedRun): string =>
+    JSON.stringify([network, method, trainedOn]);
+  return planGrid(grid)
+    .filter(({ benchmarks }) =>
+      benchmarks.some((benchmark) => benchmark.name === name && benchmark.lr === lr),
+    )
+    .filter((run, i, all) => all.findIndex((other) => key(other) === key(run)) === i);
+}
+
+/** Names a run by its method; by network and training set only where there are several. */
+function labels(runs: readonly PlannedRun[]): (run: PlannedRun) => string {
+  const several = (of: 'network' | 'trainedOn'): boolean =>
+    new Set(runs.map((run) => run[of]).filter((value) => value !== '')).size > 1;
+  const [networks, sets] = [several('network'), several('trainedOn')];
+  return ({ network, method, trainedOn }) =>
+    [
+      networks && network !== '' ? `${network.split(',')[0]} ${method}` : method,
+      ...(sets && trainedOn !== '' ? [trainedOn] : []),
+    ].join(', ');
 }

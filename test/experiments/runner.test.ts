@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alignmentTruth } from '../../src/experiments/alignment-truth';
-import { cropGrid } from '../../src/experiments/crops';
+import { cropGrid, runsOn } from '../../src/experiments/crops';
 import { grid } from '../../src/experiments/grids';
 import { profile } from '../../src/experiments/profiles';
 import {
@@ -84,6 +84,22 @@ describe('A grid', () => {
       cropGrid(table, table.columns[0].benchmark, folders, { pictures: [0], side: 64, zoom: 1 }),
     );
     expect(picture.width).toBe(8 + 5 * (64 + 8)); // LR, bicubic, L1, ours, HR
+  });
+
+  it('shows on pictures of a set what was trained on it, and a method twice where it was trained on two', () => {
+    const rows = { networks: ['seemore'], methods: ['l1', 'mimic'], seeds: [1, 2] } as const;
+    const table3 = grid('table3', profile('smoke'), rows);
+    const realsr = table3.columns.find(({ trainedOn }) => trainedOn === 'RealSR')!.benchmark;
+    expect(runsOn(table3, realsr).map(({ id }) => id.replace(/-\w+$/, ''))).toEqual([
+      'bicubic',
+      'seemore-l1-realsr-like-s1',
+      'seemore-mimic-realsr-like-s1',
+    ]);
+    const real = grid('real', profile('smoke'), rows);
+    expect(runsOn(real, real.columns[0].benchmark).map(({ trainedOn }) => trainedOn)).toEqual([
+      '',
+      ...['real pairs', 'real pairs, misaligned', 'real pairs', 'real pairs, misaligned'],
+    ]);
   });
 
   it('measures what a trained module does to shots against the truth of the camera', async () => {
