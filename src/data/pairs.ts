@@ -80,7 +80,7 @@ export function imageOf({ width, height, data }: Pixels): Image {
  * The pairs in a folder. Known layouts: `NAME_HR.png` beside `NAME_LR.png` (Set5 and others as SelfExSR gives them,
  * also one folder down as `image_SRF_4`), or the subfolders `HR` and `LR` (or hr, GT, gt; lr, LQ, lq, input) with files of equal name,
  * where the LR's may end in `x4`.
- * @throws InputError for an unknown layout, and for pictures without a partner (the first ten are named)
+ * @throws InputError for an unknown layout, for pictures without a partner (the first ten are named), and for two of one name
  */
 export function pairFiles(folder: string): PairFiles[] {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new InputError(`no folder ${folder}`);
@@ -90,12 +90,11 @@ export function pairFiles(folder: string): PairFiles[] {
   const hrFolder = ['HR', 'hr', 'GT', 'gt'].find((n) => entries.includes(n));
   const lrFolder = ['LR', 'lr', 'LQ', 'lq', 'input'].find((n) => entries.includes(n));
   if (hrFolder !== undefined && lrFolder !== undefined) {
-    return pairUp(folder, byStem(join(folder, hrFolder)), byStem(join(folder, lrFolder)));
+    const unscaled = (stem: string): string => stem.replace(/x4$/, '');
+    return pairUp(folder, byName(join(folder, hrFolder), unscaled), byName(join(folder, lrFolder), unscaled));
   }
-  const suffixed = (suffix: string): Map<string, string> => {
-    const files = [...byStem(folder, false)].filter(([stem]) => stem.endsWith(suffix));
-    return new Map(files.map(([stem, path]) => [stem.slice(0, -suffix.length), path]));
-  };
+  const suffixed = (suffix: string): Map<string, string> =>
+    byName(folder, (stem) => (stem.endsWith(suffix) ? stem.slice(0, -suffix.length) : undefined));
   const [hr, lr] = [suffixed('_HR'), suffixed('_LR')];
   if (hr.size === 0 && lr.size === 0) {
     throw new InputError(
@@ -106,14 +105,23 @@ export function pairFiles(folder: string): PairFiles[] {
   return pairUp(folder, hr, lr);
 }
 
-/** Picture files by name without ending; names of LR files lose a trailing x4. */
-function byStem(folder: string, dropScale = true): Map<string, string> {
-  return new Map(
-    listImages(folder).map((path) => {
-      const stem = basename(path, extname(path));
-      return [dropScale ? stem.replace(/x4$/, '') : stem, path];
-    }),
-  );
+/**
+ * The folder's picture files by name.
+ * @param nameOf the name of a file, given without its ending; undefined leaves the file out
+ * @throws InputError for two files of one name
+ */
+function byName(folder: string, nameOf: (stem: string) => string | undefined): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const path of listImages(folder)) {
+    const name = nameOf(basename(path, extname(path)));
+    if (name === undefined) continue;
+    const other = files.get(name);
+    if (other !== undefined) {
+      throw new InputError(`${folder}: ${basename(other)} and ${basename(path)} are both '${name}': expected one picture a name`);
+    }
+    files.set(name, path);
+  }
+  return files;
 }
 
 /**

@@ -54,6 +54,21 @@ describe('pairs in a folder', () => {
     expect(() => pairFiles(path)).toThrow('pictures without a partner: b.png has no LR');
   });
 
+  it('are refused where two files have one name, with both', async () => {
+    const path = folder('twice', 'HR', 'LR');
+    await writePair(join(path, 'HR', 'a.png'), join(path, 'LR', 'a.png'), 0);
+    await writeImage(join(path, 'LR', 'ax4.png'), blankImage(16, 12));
+    expect(() => pairFiles(path)).toThrow("LR: a.png and ax4.png are both 'a': expected one picture a name");
+    await writeImage(join(path, 'HR', 'a.jpg'), drawScene(1, 64, 48));
+    expect(() => pairFiles(path)).toThrow("HR: a.jpg and a.png are both 'a'");
+    await writePair(join(path, 'a_HR.png'), join(path, 'a_LR.png'), 0);
+    for (const other of ['b.png', 'b.jpg']) await writeImage(join(path, other), blankImage(16, 12));
+    for (const sub of ['HR', 'LR']) rmSync(join(path, sub), { recursive: true });
+    expect(pairFiles(path)).toHaveLength(1); // what is no part of a pair may be called as it likes
+    await writeImage(join(path, 'a_LR.jpg'), blankImage(16, 12));
+    expect(() => pairFiles(path)).toThrow("a_LR.jpg and a_LR.png are both 'a'");
+  });
+
   it('are refused in an empty or unknown layout, saying what was expected', async () => {
     expect(() => pairFiles(folder('empty'))).toThrow('has no image');
     await writeImage(join(folder('unpaired'), 'a.png'), drawScene(0, 64, 48));
