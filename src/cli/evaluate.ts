@@ -1,3 +1,4 @@
+import { basename, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
@@ -32,7 +33,7 @@ export function evaluateCommand(): Command {
     )
     .option('--crop <n>', 'pixels left out on each side', number('--crop'), 4)
     .option('--tile <n>', 'LR pixels of a tile for large pictures', count('--tile'))
-    .option('--save <folder>', 'write the upscaled pictures there')
+    .option('--save <folder>', 'write the upscaled pictures there; of several benchmarks into a folder each')
     .option('--json', 'machine-readable output')
     .option(...ENGINE_FLAG)
     .addHelpText(
@@ -44,9 +45,12 @@ export function evaluateCommand(): Command {
       if (!Number.isInteger(flags.crop) || flags.crop < 0)
         throw new InputError(`--crop ${flags.crop}: expected 0 or more`);
       const lr = flags.camera === undefined ? 'real' : knownName('camera', flags.camera, CAMERA_PRESET_NAMES);
-      const sets = flags.benchmark.map((name) => ({
+      const names = [...new Set(flags.benchmark)];
+      const folders = flags.save === undefined ? [] : saveFolders(flags.save, names);
+      const sets = names.map((name, i) => ({
         name,
         pairs: benchmarkPairs({ name, kind: 'full-reference', lr }),
+        saveTo: folders.at(i),
       }));
       if (flags.bicubic && (flags.run !== undefined || flags.weights !== undefined)) {
         throw new InputError('--bicubic goes without --run and --weights');
@@ -57,9 +61,12 @@ export function evaluateCommand(): Command {
       const upscaler = network === undefined ? bicubicUpscaler : networkUpscaler(network, flags.tile);
       const results: Record<string, Evaluation> = {};
       try {
-        for (const { name, pairs } of sets) {
-          const saveTo = flags.save === undefined ? {} : { saveTo: flags.save };
-          results[name] = await evaluate(upscaler, pairs, { crop: flags.crop, progress, ...saveTo });
+        for (const { name, pairs, saveTo } of sets) {
+          results[name] = await evaluate(upscaler, pairs, {
+            crop: flags.crop,
+            progress,
+            ...(saveTo === undefined ? {} : { saveTo }),
+          });
         }
       } finally {
         network?.dispose();
@@ -81,4 +88,16 @@ export function evaluateCommand(): Command {
         print(`crop ${flags.crop}${lr === 'real' ? '' : `, LR by the camera ${lr}`}\n`);
       }
     });
+}
+
+/** Where the pictures of each benchmark go: of several, each has a folder of its own name. */
+function saveFolders(folder: string, benchmarks: readonly string[]): string[] {
+  if (benchmarks.length === 1) return [folder];
+  const folders = benchmarks.map((name) => join(folder, basename(resolve(name))));
+  folders.forEach((to, i) => {
+    const first = folders.indexOf(to);
+    if (first < i)
+      throw new InputError(`${benchmarks[first]} and ${benchmarks[i]} would both be saved in ${to}`);
+  });
+  return folders;
 }

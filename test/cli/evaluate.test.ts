@@ -1,0 +1,42 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { drawScene } from '../../src/data/scenes';
+import { writeImage } from '../../src/image/file';
+import { imresize } from '../../src/image/resize';
+import { startTestEngine } from '../engines';
+import { temporaryFolder } from '../image/pictures';
+import { mimicsr } from './run';
+
+const root = temporaryFolder();
+const path = (...parts: string[]): string => join(root, ...parts);
+
+describe('mimicsr evaluate', () => {
+  beforeAll(async () => {
+    await startTestEngine();
+    for (const [i, set] of ['one', 'two', 'other/one'].entries()) {
+      const hr = drawScene(i, 64, 64);
+      await writeImage(path(set, 'a_HR.png'), hr);
+      await writeImage(path(set, 'a_LR.png'), imresize(hr, 0.25, { rounding: 'final' }));
+    }
+  });
+
+  it('saves the pictures of several benchmarks apart, those of one in the folder itself', async () => {
+    const save = (out: string, ...benchmarks: string[]): ReturnType<typeof mimicsr> =>
+      mimicsr('evaluate', '--bicubic', '--benchmark', ...benchmarks, '--save', path(out));
+    expect((await save('sr', path('one'), path('two'), path('one'))).code).toBe(0);
+    expect(readdirSync(path('sr'), { recursive: true }).sort()).toEqual([
+      'one',
+      join('one', 'a.png'),
+      'two',
+      join('two', 'a.png'),
+    ]);
+    expect((await save('sr1', path('one'))).code).toBe(0);
+    expect(readdirSync(path('sr1'))).toEqual(['a.png']);
+    const clash = await save('sr2', path('one'), path('other', 'one'));
+    expect([clash.code, clash.out]).toEqual([2, '']);
+    expect(clash.err).toContain(
+      `${path('one')} and ${path('other', 'one')} would both be saved in ${path('sr2', 'one')}`,
+    );
+  });
+});
