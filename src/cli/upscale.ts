@@ -25,14 +25,15 @@ export function upscaleCommand(): Command {
     .option('--tile <n>', 'LR pixels of a tile; less needs less memory', count('--tile'), 256)
     .option(...ENGINE_FLAG)
     .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
-    .action(async (images: string[], flags: Flags) => {
+    .action(async (paths: string[], flags: Flags) => {
+      const images = byName(paths);
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
       const network = openNetwork(flags);
       mkdirSync(flags.out, { recursive: true });
       const failed: string[] = [];
-      for (const path of images) {
-        const target = join(flags.out, `${basename(path, extname(path))}_x${network.scale}.png`);
+      for (const [name, path] of images) {
+        const target = join(flags.out, `${name}_x${network.scale}.png`);
         let bar: Progress | undefined;
         const onTile = (done: number, total: number): void => {
           bar ??= progress(basename(path), total);
@@ -52,4 +53,22 @@ export function upscaleCommand(): Command {
       network.dispose();
       if (failed.length > 0) throw new InputError(failed.join('\nmimicsr: '));
     });
+}
+
+/**
+ * The pictures by the names, without ending, that their outputs are given.
+ * @throws InputError for two of one name
+ */
+function byName(paths: readonly string[]): Map<string, string> {
+  const images = new Map<string, string>();
+  for (const path of new Set(paths)) {
+    const name = basename(path, extname(path));
+    const other = images.get(name);
+    if (other !== undefined)
+      throw new InputError(
+        `${other} and ${path} would both be upscaled to one file: expected one picture a name`,
+      );
+    images.set(name, path);
+  }
+  return images;
 }

@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { writeImage } from '../../src/image/file';
+import { createNetwork } from '../../src/networks/networks';
+import { saveWeights } from '../../src/train/checkpoint';
+import { startTestEngine } from '../engines';
+import { noisePicture, temporaryFolder } from '../image/pictures';
+import { mimicsr } from './run';
+
+const root = temporaryFolder();
+const path = (...parts: string[]): string => join(root, ...parts);
+const upscale = (...args: string[]): ReturnType<typeof mimicsr> =>
+  mimicsr('upscale', ...args, '--weights', path('weights.safetensors'), '--network', 'seemore');
+
+describe('mimicsr upscale', () => {
+  beforeAll(async () => {
+    await startTestEngine();
+    const network = createNetwork('seemore').initialise(1);
+    saveWeights(path('weights.safetensors'), await network.stateDict(), {});
+    network.dispose();
+    for (const name of ['a/x.png', 'b/x.jpg', 'b/y.png'])
+      await writeImage(path(name), noisePicture(16, 16, 1));
+  });
+
+  it('refuses two pictures that would become one file, before any work', async () => {
+    const { code, out, err } = await upscale(path('a/x.png'), path('b/x.jpg'), '--out', path('twice'));
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toBe(
+      `mimicsr: ${path('a/x.png')} and ${path('b/x.jpg')} would both be upscaled to one file: expected one picture a name\n`,
+    );
+    expect(existsSync(path('twice'))).toBe(false);
+    const once = await upscale(path('a/x.png'), path('a/x.png'), '--out', path('once'));
+    expect(once).toMatchObject({ code: 0, out: `${path('once/x_x4.png')}\n` });
+  });
+});
