@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
-import { readImage, writeImage } from '../image/file';
+import { listImages, readImage, writeImage } from '../image/file';
 import { upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
 import { count, ENGINE_FLAG } from './arguments';
@@ -20,13 +20,13 @@ interface Flags extends NetworkFlags {
 export function upscaleCommand(): Command {
   return addNetworkOptions(new Command('upscale'))
     .description('Upscale pictures, in tiles where they are large.')
-    .argument('<image...>', 'PNG, JPEG, WebP or TIFF files')
+    .argument('<path...>', 'PNG, JPEG, WebP or TIFF files, or folders of them')
     .option('--out <folder>', 'where NAME_x4.png goes', '.')
     .option('--tile <n>', 'LR pixels of a tile; less needs less memory', count('--tile'), 256)
     .option(...ENGINE_FLAG)
     .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
     .action(async (paths: string[], flags: Flags) => {
-      const images = byName(paths);
+      const images = byName(paths.flatMap(filesOf));
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
       const network = openNetwork(flags);
@@ -53,6 +53,11 @@ export function upscaleCommand(): Command {
       network.dispose();
       if (failed.length > 0) throw new InputError(failed.join('\nmimicsr: '));
     });
+}
+
+/** The pictures in a folder, or the file itself. */
+function filesOf(path: string): string[] {
+  return existsSync(path) && statSync(path).isDirectory() ? listImages(path) : [path];
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeImage } from '../../src/image/file';
@@ -32,5 +32,17 @@ describe('mimicsr upscale', () => {
     expect(existsSync(path('twice'))).toBe(false);
     const once = await upscale(path('a/x.png'), path('a/x.png'), '--out', path('once'));
     expect(once).toMatchObject({ code: 0, out: `${path('once/x_x4.png')}\n` });
+  });
+
+  it('takes the pictures in a folder, each once', async () => {
+    const { code, out } = await upscale(path('b'), path('b/y.png'), '--out', path('folder'));
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: `${path('folder/x_x4.png')}\n${path('folder/y_x4.png')}\n`,
+    });
+    mkdirSync(path('empty'));
+    expect((await upscale(path('empty'), '--out', path('folder'))).err).toContain(
+      `${path('empty')} has no image`,
+    );
   });
 });
