@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { NETWORK_NAMES } from '../networks/networks';
-import { knownName } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { GRID_NAMES, type Grid, type GridName, type GridOptions } from './grid';
 import { grid } from './grids';
 import { METHOD_NAMES, type MethodName } from './methods';
@@ -55,12 +55,22 @@ export interface OpenedRequest {
   readonly folders: Folders;
 }
 
-/** @throws InputError for an unknown table, figure, profile, network or process */
+/** The options that give the values of a sweep, and the grid that has it. */
+const SWEEPS = [
+  ['lambdas', 'lambda'],
+  ['misalignments', 'misalignment'],
+] as const;
+
+/**
+ * @throws InputError for an unknown table, figure, profile, network or process, for values of another grid's sweep, and for
+ * runs that cannot give the figure
+ */
 export function openRequest(request: GridRequest): OpenedRequest {
   const { what, networks, methods, seeds, iterations, lambdas, misalignments, runs = 'runs' } = request;
   knownName('table or figure', what, TARGETS);
   networks?.forEach((name) => knownName('network', name, NETWORK_NAMES));
   methods?.forEach((name) => knownName('process', name, METHOD_NAMES));
+  refuseForeignSweep(request);
   const wanted = profile(request.profile ?? 'mini');
   const figure = FIGURES[what] as FigureRequest | undefined;
   const rows = methods ?? figure?.methods;
@@ -73,7 +83,35 @@ export function openRequest(request: GridRequest): OpenedRequest {
     ...(misalignments ? { misalignments } : {}),
   });
   const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
-  return { request, grid: asked, plan: planGrid(asked, { weights: figure !== undefined }), folders };
+  const opened = { request, grid: asked, plan: planGrid(asked, { weights: figure !== undefined }), folders };
+  if (what === 'fig5') requireModules(opened);
+  return opened;
+}
+
+function refuseForeignSweep(request: GridRequest): void {
+  for (const [option, sweep] of SWEEPS) {
+    if (request[option] !== undefined && request.what !== sweep)
+      throw new InputError(`--${option} is for ${sweep}: ${request.what} has no such sweep`);
+  }
+}
+
+/** Figure 5 measures trained mimicking modules on the camera that they were trained with. */
+function requireModules({ request, grid, plan }: OpenedRequest): void {
+  const modules = plan.flatMap(({ experiment }) =>
+    experiment?.config.process.name === 'mimic' ? experiment.config.data : [],
+  );
+  if (modules.length === 0) {
+    throw new InputError(
+      `--processes ${request.methods?.join(',')}: fig5 needs a mimicking module: ` +
+        `expected some of ${FIGURES.fig5.methods!.join(', ')}`,
+    );
+  }
+  if (modules.every(({ kind }) => kind === 'pairs')) {
+    throw new InputError(
+      'fig5 needs a module of the simulated camera, which knows the truth, and the trainings of profile ' +
+        `${grid.profile.name} are on real pairs: choose another profile, or mimicsr align`,
+    );
+  }
 }
 
 /** The command line (after `mimicsr`) of a process that completes one run of the request, from the same folder. */

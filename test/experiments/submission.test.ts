@@ -140,6 +140,26 @@ describe('A request', () => {
     expect(() => openRequest({ ...request, what: 'table9' })).toThrow(/unknown table or figure 'table9'/);
     expect(() => openRequest({ ...request, methods: ['l2' as never] })).toThrow(/unknown process 'l2'/);
   });
+
+  it('refuses rows and profiles that cannot give Figure 5, before anything is trained', () => {
+    const open = (change: Partial<GridRequest>) => () =>
+      openRequest({ what: 'fig5', profile: 'smoke', ...change });
+    expect(open({ methods: ['l1', 'pseudo-gt'] })).toThrow(
+      '--processes l1,pseudo-gt: fig5 needs a mimicking module: expected some of mimic, mimic-corrected',
+    );
+    expect(open({ profile: 'paper' })).toThrow(/the trainings of profile paper are on real pairs/);
+    expect(open({ methods: ['l1', 'mimic'] })).not.toThrow();
+  });
+
+  it("refuses values of another grid's sweep", () => {
+    expect(() => openRequest({ what: 'table1', lambdas: [1] })).toThrow(
+      '--lambdas is for lambda: table1 has no such sweep',
+    );
+    expect(() => openRequest({ what: 'lambda', misalignments: [1] })).toThrow(
+      '--misalignments is for misalignment: lambda has no such sweep',
+    );
+    expect(openRequest({ what: 'lambda', lambdas: [1] }).grid.rows).toHaveLength(1);
+  });
 });
 
 describe('mimicsr grid', () => {
