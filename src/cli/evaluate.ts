@@ -6,8 +6,8 @@ import { benchmarkPairs } from '../experiments/benchmarks';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
 import { InputError, knownName } from '../util/errors';
 import { versions } from '../util/versions';
-import { count, ENGINE_FLAG, number } from './arguments';
-import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
+import { ENGINE_FLAG, number } from './arguments';
+import { addNetworkOptions, DEFAULT_TILE, openNetwork, type NetworkFlags } from './network-source';
 import { note, print, printJson, progress, table } from './output';
 
 interface Flags extends NetworkFlags {
@@ -15,7 +15,6 @@ interface Flags extends NetworkFlags {
   readonly bicubic?: boolean;
   readonly camera?: string;
   readonly crop: number;
-  readonly tile?: number;
   readonly save?: string;
   readonly json?: boolean;
   readonly engine?: string;
@@ -32,7 +31,6 @@ export function evaluateCommand(): Command {
       `make the LR of the benchmarks' HR pictures by this simulated camera, held still, as \`reproduce\` does: ${CAMERA_PRESET_NAMES.join(', ')}`,
     )
     .option('--crop <n>', 'pixels left out on each side', number('--crop'), 4)
-    .option('--tile <n>', 'LR pixels of a tile for large pictures', count('--tile'))
     .option('--save <folder>', 'write the upscaled pictures there; of several benchmarks into a folder each')
     .option('--json', 'machine-readable output')
     .option(...ENGINE_FLAG)
@@ -58,7 +56,8 @@ export function evaluateCommand(): Command {
       const engine = flags.bicubic ? undefined : await startEngine(flags.engine);
       if (engine !== undefined) note(`engine ${engine.name}: ${engine.detail}`);
       const network = flags.bicubic ? undefined : openNetwork(flags);
-      const upscaler = network === undefined ? bicubicUpscaler : networkUpscaler(network, flags.tile);
+      const { tile = DEFAULT_TILE } = flags;
+      const upscaler = network === undefined ? bicubicUpscaler : networkUpscaler(network, tile);
       const results: Record<string, Evaluation> = {};
       try {
         for (const { name, pairs, saveTo } of sets) {
@@ -73,19 +72,24 @@ export function evaluateCommand(): Command {
       }
       if (flags.json) {
         printJson({
-          protocol: { crop: flags.crop, lr },
+          protocol: { crop: flags.crop, lr, tile: flags.bicubic ? null : tile },
           engine: engine ?? null,
           versions: versions(),
           benchmarks: results,
         });
         return;
       }
+      const protocol = [
+        `crop ${flags.crop}`,
+        ...(flags.bicubic ? [] : [`tile ${tile}`]),
+        ...(lr === 'real' ? [] : [`LR by the camera ${lr}`]),
+      ].join(', ');
       for (const [name, { images, mean }] of Object.entries(results)) {
         const cells = (row: Evaluation['mean']): string[] =>
           MEASURES.map((m) => row[m].toFixed(m.startsWith('psnr') ? 2 : 4));
         const header = [name, 'PSNR-Y', 'SSIM-Y', 'PSNR-RGB', 'SSIM-RGB'];
         print(table(header, [...images.map((row) => [row.image, ...cells(row)]), ['mean', ...cells(mean)]]));
-        print(`crop ${flags.crop}${lr === 'real' ? '' : `, LR by the camera ${lr}`}\n`);
+        print(`${protocol}\n`);
       }
     });
 }

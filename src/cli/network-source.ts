@@ -1,4 +1,4 @@
-/** The network that a command works with: a run's, or weights from a file. */
+/** The network that a command upscales with: a run's, or weights from a file; and its tiles. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { requireFit } from '../networks/fit';
@@ -7,12 +7,17 @@ import type { SrNetwork } from '../networks/sr-network';
 import { readRunConfig, runFiles } from '../train/run';
 import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
+import { count } from './arguments';
+
+/** LR pixels of a tile where --tile does not say. */
+export const DEFAULT_TILE = 256;
 
 export interface NetworkFlags {
   readonly run?: string;
   readonly weights?: string;
   readonly network?: string;
   readonly preset?: string;
+  readonly tile?: number;
 }
 
 export function addNetworkOptions(command: Command): Command {
@@ -20,7 +25,21 @@ export function addNetworkOptions(command: Command): Command {
     .option('--run <folder>', 'run folder of mimicsr train')
     .option('--weights <file>', 'weights: .safetensors, .pth or .pt (with --network)')
     .option('--network <name>', `network of the weights: ${NETWORK_NAMES.join(', ')}`)
-    .option('--preset <name>', "size of the network (default: the paper's)");
+    .option('--preset <name>', "size of the network (default: the paper's)")
+    .option(
+      '--tile <n>',
+      'LR pixels of a tile, a multiple of 32 and at least 64: larger pictures are upscaled in tiles, which needs less ' +
+        'memory and changes the scores of networks with whole-picture context slightly ' +
+        `(default: ${DEFAULT_TILE})`,
+      tileSide,
+    );
+}
+
+function tileSide(text: string): number {
+  const tile = count('--tile')(text);
+  if (tile < 64 || tile % 32 !== 0)
+    throw new InputError(`--tile ${text}: expected a multiple of 32, at least 64`);
+  return tile;
 }
 
 /**

@@ -5,14 +5,13 @@ import { startEngine } from '../engine/engines';
 import { listImages, readImage, writeImage } from '../image/file';
 import { upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
-import { count, ENGINE_FLAG } from './arguments';
-import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
+import { ENGINE_FLAG } from './arguments';
+import { addNetworkOptions, DEFAULT_TILE, openNetwork, type NetworkFlags } from './network-source';
 import type { Progress } from '../util/progress';
 import { note, print, progress } from './output';
 
 interface Flags extends NetworkFlags {
   readonly out: string;
-  readonly tile: number;
   readonly engine?: string;
 }
 
@@ -22,10 +21,10 @@ export function upscaleCommand(): Command {
     .description('Upscale pictures, in tiles where they are large.')
     .argument('<path...>', 'PNG, JPEG, WebP or TIFF files, or folders of them')
     .option('--out <folder>', 'where NAME_x4.png goes', '.')
-    .option('--tile <n>', 'LR pixels of a tile; less needs less memory', count('--tile'), 256)
     .option(...ENGINE_FLAG)
     .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
     .action(async (paths: string[], flags: Flags) => {
+      const { tile = DEFAULT_TILE } = flags;
       const images = byName(paths.flatMap(filesOf));
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
@@ -40,7 +39,7 @@ export function upscaleCommand(): Command {
           bar.update(done, 'tiles');
         };
         try {
-          const sr = await upscale(network, await readImage(path), { tile: flags.tile, label: path, onTile });
+          const sr = await upscale(network, await readImage(path), { tile, label: path, onTile });
           await writeImage(target, sr);
           print(target);
         } catch (error) {

@@ -1,4 +1,7 @@
-/** Scoring a network on a benchmark: every picture upscaled whole, PSNR and SSIM on RGB and on luma (crop 4). */
+/**
+ * Scoring a network on a benchmark: every picture upscaled (large ones in tiles, see `upscale`), PSNR and SSIM on RGB and
+ * on luma (crop 4).
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeImage } from '../image/file';
@@ -26,8 +29,6 @@ export interface Evaluation {
 export interface EvaluateOptions {
   /** Pixels left out on each side. Default 4, the paper's protocol. */
   readonly crop?: number;
-  /** LR pixels of a tile; see `upscale`. */
-  readonly tile?: number;
   /** Write each upscaled picture here as PNG. */
   readonly saveTo?: string;
   readonly progress?: ProgressFactory;
@@ -36,7 +37,7 @@ export interface EvaluateOptions {
 /** An upscaler: LR picture in, HR picture out. */
 export type Upscaler = (lr: Image, label: string) => Promise<Image>;
 
-/** The network as an upscaler. */
+/** The network as an upscaler. `tile`: LR pixels of a tile; see `upscale`. */
 export function networkUpscaler(network: SrNetwork, tile?: number): Upscaler {
   return (lr, label) => upscale(network, lr, { label, ...(tile === undefined ? {} : { tile }) });
 }

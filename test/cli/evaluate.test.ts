@@ -4,6 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { drawScene } from '../../src/data/scenes';
 import { writeImage } from '../../src/image/file';
 import { imresize } from '../../src/image/resize';
+import { createNetwork } from '../../src/networks/networks';
+import { saveWeights } from '../../src/train/checkpoint';
 import { startTestEngine } from '../engines';
 import { temporaryFolder } from '../image/pictures';
 import { mimicsr } from './run';
@@ -38,5 +40,23 @@ describe('mimicsr evaluate', () => {
     expect(clash.err).toContain(
       `${path('one')} and ${path('other', 'one')} would both be saved in ${path('sr2', 'one')}`,
     );
+  });
+
+  it('says the tile that the scores hold for', async () => {
+    const network = createNetwork('seemore').initialise(1);
+    saveWeights(path('weights.safetensors'), await network.stateDict(), {});
+    network.dispose();
+    const evaluate = (...args: string[]): ReturnType<typeof mimicsr> =>
+      mimicsr('evaluate', '--benchmark', path('one'), ...args);
+    const weights = ['--weights', path('weights.safetensors'), '--network', 'seemore'];
+    const protocol = async (...args: string[]): Promise<unknown> =>
+      (JSON.parse((await evaluate(...args, '--json')).out) as { protocol: unknown }).protocol;
+    expect(await protocol(...weights)).toEqual({ crop: 4, lr: 'real', tile: 256 });
+    expect(await protocol('--bicubic')).toEqual({ crop: 4, lr: 'real', tile: null });
+    expect((await evaluate(...weights, '--tile', '64')).out).toContain('\ncrop 4, tile 64\n');
+    for (const tile of ['32', '100']) {
+      const { code, err } = await evaluate(...weights, '--tile', tile);
+      expect([code, err]).toEqual([2, `mimicsr: --tile ${tile}: expected a multiple of 32, at least 64\n`]);
+    }
   });
 });
