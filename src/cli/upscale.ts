@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
-import { listImages, readImage, writeImage } from '../image/file';
+import { listImages, makeImageFolder, readImage, writeImage } from '../image/file';
 import { upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
 import { ENGINE_FLAG } from './arguments';
@@ -29,7 +29,7 @@ export function upscaleCommand(): Command {
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
       const network = openNetwork(flags);
-      mkdirSync(flags.out, { recursive: true });
+      makeImageFolder(flags.out);
       const failed: string[] = [];
       for (const [name, path] of images) {
         const target = join(flags.out, `${name}_x${network.scale}.png`);

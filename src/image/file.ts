@@ -1,5 +1,5 @@
 import { open, readFile } from 'node:fs/promises';
-import { readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import type { Metadata } from 'sharp';
@@ -157,6 +157,19 @@ export async function writeImage(path: string, image: Image, options: EncodeOpti
     throw cannotWrite(path, error);
   });
   writeFileAtomic(path, file);
+}
+
+/**
+ * Makes the folder, before the work on the pictures that go there.
+ * @throws InputError where it cannot be made, or nothing can be written there.
+ */
+export function makeImageFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw cannotWrite(folder, error);
+  }
 }
 
 /** The file's header, once it is one that `readImage` takes. */

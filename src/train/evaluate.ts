@@ -2,9 +2,8 @@
  * Scoring a network on a benchmark: every picture upscaled (large ones in tiles, see `upscale`), PSNR and SSIM on RGB and
  * on luma (crop 4).
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeImage } from '../image/file';
+import { makeImageFolder, writeImage } from '../image/file';
 import type { Image } from '../image/image';
 import { imresize } from '../image/resize';
 import type { FullReferenceProtocol } from '../metrics/metric';
@@ -52,7 +51,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { crop = 4, saveTo } = options;
-  if (saveTo !== undefined) mkdirSync(saveTo, { recursive: true });
+  if (saveTo !== undefined) makeImageFolder(saveTo);
   const progress = (options.progress ?? silentProgress)(`evaluate ${pairs.description}`, pairs.size);
   const images: ({ image: string } & Scores)[] = [];
   try {

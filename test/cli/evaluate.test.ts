@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawScene } from '../../src/data/scenes';
@@ -58,5 +58,15 @@ describe('mimicsr evaluate', () => {
       const { code, err } = await evaluate(...weights, '--tile', tile);
       expect([code, err]).toEqual([2, `mimicsr: --tile ${tile}: expected a multiple of 32, at least 64\n`]);
     }
+  });
+
+  it.each(['file', 'file/below'])('says that --save %s is no folder', async (out) => {
+    writeFileSync(path('file'), '');
+    const saved = await mimicsr('evaluate', '--bicubic', '--benchmark', path('one'), '--save', path(out));
+    expect(saved).toEqual({
+      code: 2,
+      out: '',
+      err: `mimicsr: cannot write ${path(out)}: a part of the path is a file, not a folder\n`,
+    });
   });
 });

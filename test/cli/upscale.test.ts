@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeImage } from '../../src/image/file';
@@ -44,5 +44,27 @@ describe('mimicsr upscale', () => {
     expect((await upscale(path('empty'), '--out', path('folder'))).err).toContain(
       `${path('empty')} has no image`,
     );
+  });
+
+  it.each(['file', 'file/below'])('says that --out %s is no folder', async (out) => {
+    writeFileSync(path('file'), '');
+    expect(await upscale(path('a/x.png'), '--out', path(out))).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringMatching(
+        `\nmimicsr: cannot write ${path(out)}: a part of the path is a file, not a folder\n$`,
+      ) as string,
+    });
+  });
+
+  it.skipIf(process.getuid?.() === 0)('says that --out cannot be written to', async () => {
+    mkdirSync(path('locked'), { mode: 0o500 });
+    for (const out of ['locked', 'locked/below']) {
+      const { code, err } = await upscale(path('a/x.png'), '--out', path(out));
+      expect([code, err]).toEqual([
+        2,
+        expect.stringContaining(`cannot write ${path(out)}: permission denied`),
+      ]);
+    }
   });
 });
