@@ -50,9 +50,7 @@ export function evaluateCommand(): Command {
         pairs: benchmarkPairs({ name, kind: 'full-reference', lr }),
         saveTo: folders.at(i),
       }));
-      if (flags.bicubic && (flags.run !== undefined || flags.weights !== undefined)) {
-        throw new InputError('--bicubic goes without --run and --weights');
-      }
+      if (flags.bicubic) refuseNetwork(flags);
       const engine = flags.bicubic ? undefined : await startEngine(flags.engine);
       if (engine !== undefined) note(`engine ${engine.name}: ${engine.detail}`);
       const network = flags.bicubic ? undefined : openNetwork(flags);
@@ -92,6 +90,14 @@ export function evaluateCommand(): Command {
         print(`${protocol}\n`);
       }
     });
+}
+
+/** @throws InputError for a flag that bicubic interpolation has no use for */
+function refuseNetwork({ run, weights, network, preset, tile }: NetworkFlags): void {
+  const given = Object.entries({ run, weights, network, preset, tile }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (given !== undefined) throw new InputError(`--bicubic goes without --${given[0]}`);
 }
 
 /** Where the pictures of each benchmark go: of several, each has a folder of its own name. */

@@ -51,6 +51,10 @@ export function openNetwork({ run, weights, network, preset }: NetworkFlags): Sr
     throw new InputError('give either --run FOLDER or --weights FILE with --network NAME');
   }
   if (run !== undefined) {
+    if (network !== undefined || preset !== undefined)
+      throw new InputError(
+        `${run} is a run folder, which knows its network: leave --network and --preset out`,
+      );
     const files = runFiles(run);
     const config = readRunConfig(files.config);
     if (!existsSync(files.weights))

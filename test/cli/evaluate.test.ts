@@ -69,4 +69,17 @@ describe('mimicsr evaluate', () => {
       err: `mimicsr: cannot write ${path(out)}: a part of the path is a file, not a folder\n`,
     });
   });
+
+  it.each([
+    [['--run', 'r', '--network', 'seemore'], 'r is a run folder, which knows its network'],
+    [['--run', 'r', '--preset', 'tiny'], 'r is a run folder, which knows its network'],
+    [['--bicubic', '--run', 'r'], '--bicubic goes without --run'],
+    [['--bicubic', '--network', 'seemore'], '--bicubic goes without --network'],
+    [['--bicubic', '--preset', 'tiny'], '--bicubic goes without --preset'],
+    [['--bicubic', '--tile', '64'], '--bicubic goes without --tile'],
+  ])('refuses flags that would change nothing: %j', async (flags, message) => {
+    const { code, out, err } = await mimicsr('evaluate', '--benchmark', path('one'), ...flags);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(message);
+  });
 });
