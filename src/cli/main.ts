@@ -53,7 +53,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = 2;
     } else if (error instanceof DivergedError) {
       note(
-        `mimicsr: ${error.message}\nthe run folder has the last checkpoint; --on-nan skip leaves such updates out`,
+        `mimicsr: ${error.message}\n--on-nan skip leaves such updates out: with it the same command goes on from the last checkpoint`,
       );
       process.exitCode = 1;
     } else {

@@ -6,6 +6,7 @@ import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
 import { MODE_NAMES, PROCESS_NAMES, processInMode, type TrainingSettings } from '../train/config';
 import { train } from '../train/run';
+import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress } from './output';
@@ -41,7 +42,10 @@ const RECIPE_FLAGS = [
 export function trainCommand(): Command {
   return new Command('train')
     .description('Train an SR network. The same command again resumes an unfinished run.')
-    .option('--config <file>', 'JSON file with network, process, data and recipe; flags override it')
+    .option(
+      '--config <file>',
+      'JSON file with network, process, data and recipe, such as the config.json of a run; flags override it',
+    )
     .option('--network <name>', `SR network: ${NETWORK_NAMES.join(', ')} (default: seemore)`)
     .option('--preset <name>', "size of the network (default: the paper's)")
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
@@ -52,7 +56,7 @@ export function trainCommand(): Command {
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option(
       '--misaligned <preset>',
-      'misalign the real pairs further: move their HR and change its colours as this camera does, to see what that costs',
+      'misalign the real pairs further: move their HR and change its colours as this camera does (srraw-like: by 0.4 to 1.8 LR pixels), to see what that costs',
     )
     .option('--photos <folder>', "photographs for the simulated camera, or 'scenes' for drawn ones")
     .option('--camera <preset>', `simulated camera: ${CAMERA_PRESET_NAMES.join(', ')} (default: realsr-like)`)
@@ -61,18 +65,22 @@ export function trainCommand(): Command {
       "size of the camera's movement in every pair, LR pixels (default: drawn as the preset says)",
       number('--misalignment'),
     )
-    .option('--iterations <n>', 'updates in all', count('--iterations'))
-    .option('--batch <n>', 'patches an update', count('--batch'))
-    .option('--patch <n>', 'LR patch side, pixels', count('--patch'))
-    .option('--rate <x>', 'learning rate at the start', number('--rate'))
-    .option('--seed <n>', 'seed of weights, order and crops', number('--seed'))
+    .option('--iterations <n>', 'updates in all (default: 200000)', count('--iterations'))
+    .option('--batch <n>', 'patches an update (default: 32)', count('--batch'))
+    .option('--patch <n>', 'LR patch side, pixels (default: 32)', count('--patch'))
+    .option('--rate <x>', 'learning rate at the start (default: 0.001)', number('--rate'))
+    .option('--seed <n>', 'seed of weights, order and crops (default: 42)', number('--seed'))
     .addOption(
       new Option('--on-nan <what>', 'where a loss or gradient is not finite: stop (default) or skip').choices(
         ['stop', 'skip'],
       ),
     )
-    .option('--checkpoint-every <n>', 'iterations between checkpoints', count('--checkpoint-every'))
-    .option('--log-every <n>', 'iterations between lines of the log', count('--log-every'))
+    .option(
+      '--checkpoint-every <n>',
+      'iterations between checkpoints; one at least every ten minutes (default: 10000)',
+      count('--checkpoint-every'),
+    )
+    .option('--log-every <n>', 'iterations between lines of the log (default: 100)', count('--log-every'))
     .option('--out <folder>', 'run folder (default: runs/NETWORK-PROCESS-SEED)')
     .option(...ENGINE_FLAG)
     .addHelpText(
@@ -157,9 +165,13 @@ function readConfig(
   path: string,
 ): Partial<TrainingSettings> & { network?: { name?: string; preset?: string } } {
   if (!existsSync(path)) throw new InputError(`no config file ${path}`);
+  let config: unknown;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as never;
+    config = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
   }
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw new InputError(`${path}: expected an object with network, process, data and recipe`);
+  return 'provenance' in config ? readRunConfig(path) : config;
 }

@@ -1,7 +1,8 @@
 /** Iterations from the last checkpoint to the last one asked for, with a log, checkpoints and progress. */
-import { existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
 import { silentProgress, type ProgressFactory } from '../util/progress';
+import { cannotWrite } from '../util/system-errors';
 import { writeFileAtomic } from '../util/write-file';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint';
 import type { StepReport, Trainer } from './trainer';
@@ -17,11 +18,14 @@ export interface LoopOptions {
   /** What is training, for the progress bar. */
   readonly label: string;
   readonly iterations: number;
+  /** Iterations between checkpoints; where they take longer than ten minutes there is one after those. */
   readonly checkpointEvery: number;
   readonly logEvery: number;
   readonly progress?: ProgressFactory;
   /** Ends the loop after the current iteration, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Called before the first iteration of this execution, with how many are done; not where none is left. */
+  readonly onStart?: (step: number) => void;
   readonly onStep?: (report: StepReport) => void | Promise<void>;
   /** Called with each checkpoint. */
   readonly onSave?: (step: number) => Promise<void>;
@@ -33,6 +37,8 @@ export interface LoopResult {
   /** Seconds per iteration of this execution; 0 where there was none. */
   readonly secondsPerStep: number;
 }
+
+const CHECKPOINT_MS = 10 * 60 * 1000;
 
 /**
  * @throws InputError where the checkpoint is of another training
@@ -47,14 +53,15 @@ export async function trainingLoop(
   let step = existsSync(files.checkpoint) ? loadCheckpoint(files.checkpoint, trainer) : 0;
   const log = new Log(files.log, step);
   const save = async (): Promise<void> => {
-    // The log first: lines behind the checkpoint are dropped, lines before it must be there.
-    log.flush();
     await saveCheckpoint(files.checkpoint, trainer, step);
     await options.onSave?.(step);
+    saved = performance.now();
   };
   const started = performance.now();
+  let saved = started;
   const first = step;
   const progress = (options.progress ?? silentProgress)(options.label, iterations);
+  if (step < iterations) options.onStart?.(step);
   progress.update(step, '');
   try {
     while (step < iterations && !signal?.aborted) {
@@ -64,7 +71,7 @@ export async function trainingLoop(
         log.add(report, (performance.now() - started) / 1000);
       progress.update(step, lossText(report));
       await options.onStep?.(report);
-      if (step % options.checkpointEvery === 0) await save();
+      if (step % options.checkpointEvery === 0 || performance.now() - saved > CHECKPOINT_MS) await save();
       // Signals and the timer that touches the lock are heard here: an engine that answers at once lets nothing else through.
       await turnOfEventLoop();
     }
@@ -83,25 +90,39 @@ function lossText({ loss, terms, skipped }: StepReport): string {
 }
 
 /**
- * The log, rewritten as a whole before each checkpoint: after a kill the lines behind the checkpoint are those of iterations
- * that will be done again, and are left out.
+ * The log, written line by line. After a kill the lines behind the checkpoint are those of iterations that will be done again,
+ * and are left out; so is a last one that was cut off.
  */
 class Log {
-  private readonly lines: string[];
+  private text: string;
 
   constructor(
     private readonly path: string,
     step: number,
   ) {
-    const old = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
-    this.lines = old.filter((line) => (JSON.parse(line) as StepReport).step <= step);
+    const old = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+    const lines = (old ?? '').split('\n').filter((line) => stepOf(line) <= step);
+    this.text = lines.map((line) => `${line}\n`).join('');
+    if (this.text !== old) writeFileAtomic(path, this.text);
   }
 
   add(report: StepReport, seconds: number): void {
-    this.lines.push(JSON.stringify({ ...report, seconds: Number(seconds.toFixed(3)) }));
+    const line = `${JSON.stringify({ ...report, seconds: Number(seconds.toFixed(3)) })}\n`;
+    this.text += line;
+    // Deleted meanwhile: as a whole again.
+    if (!existsSync(this.path)) return writeFileAtomic(this.path, this.text);
+    try {
+      appendFileSync(this.path, line);
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    }
   }
+}
 
-  flush(): void {
-    writeFileAtomic(this.path, this.lines.map((line) => `${line}\n`).join(''));
+function stepOf(line: string): number {
+  try {
+    return (JSON.parse(line) as StepReport).step;
+  } catch {
+    return Infinity;
   }
 }

@@ -9,6 +9,8 @@ import { trainingConfig, type TrainingConfig } from './config';
 export interface RunRecord extends TrainingConfig {
   readonly engine: RunningEngine;
   readonly versions: ReturnType<typeof versions>;
+  /** Where it went on otherwise than it began, and after which iteration. */
+  readonly resumed?: readonly Execution[];
   readonly provenance: {
     /** In words. */
     readonly pairs: string;
@@ -24,6 +26,33 @@ export interface RunRecord extends TrainingConfig {
   };
 }
 
+/** What may differ between executions of one run without its being another. */
+interface Execution {
+  readonly step: number;
+  readonly engine: RunningEngine;
+  readonly versions: RunRecord['versions'];
+  readonly onNan?: TrainingConfig['recipe']['onNan'];
+}
+
+/** The record of a run that goes on as `now` after `step` iterations; undefined where that is how it went before. */
+export function goingOn(before: RunRecord, now: RunRecord, step: number): RunRecord | undefined {
+  const execution = ({ engine, versions }: RunRecord | Execution, onNan: Execution['onNan']): Execution => ({
+    step,
+    engine,
+    versions,
+    ...(onNan === undefined ? {} : { onNan }),
+  });
+  const { resumed = [], recipe } = before;
+  const last = resumed.at(-1);
+  const [then, today] = [
+    last === undefined ? execution(before, recipe.onNan) : execution(last, last.onNan),
+    execution(now, now.recipe.onNan),
+  ];
+  return JSON.stringify(then) === JSON.stringify(today)
+    ? undefined
+    : { ...before, resumed: [...resumed, today] };
+}
+
 /**
  * @param path of a run's config.json
  * @throws InputError if it is missing, not JSON or not a run's
@@ -36,11 +65,11 @@ export function readRunRecord(path: string): RunRecord {
   } catch (error) {
     throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
   }
-  const { network, process, data, recipe, engine, versions, provenance } = parsed;
+  const { network, process, data, recipe, engine, versions, resumed, provenance } = parsed;
   const config = trainingConfig({ network, process, data, recipe }, path);
   if (provenance?.adds === undefined)
     throw new InputError(`${path}: expected a run's record, found no 'provenance'`);
-  return { ...config, engine, versions, provenance };
+  return { ...config, engine, versions, ...(resumed === undefined ? {} : { resumed }), provenance };
 }
 
 /** The configuration in it. @throws InputError as `readRunRecord` */
@@ -50,15 +79,18 @@ export function readRunConfig(path: string): TrainingConfig {
 }
 
 /**
- * Checkpoint spacing and log spacing may change between executions; nothing that changes the weights may.
+ * Checkpoint spacing, log spacing and what is done where a loss is not finite may change between executions, and where it
+ * runs; nothing else that changes the weights may.
+ * @returns the record at `path`
  * @throws InputError that lists what is not as the record at `path` has it
  */
-export function refuseOtherRun(path: string, record: RunRecord): void {
-  const [before, now] = [decisive(readRunRecord(path)), decisive(record)];
+export function refuseOtherRun(path: string, record: RunRecord): RunRecord {
+  const found = readRunRecord(path);
+  const [before, now] = [decisive(found), decisive(record)];
   const changed = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
     (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
   );
-  if (changed.length === 0) return;
+  if (changed.length === 0) return found;
   const list = changed
     .map((key) => `${key} was ${JSON.stringify(before[key])}, is ${JSON.stringify(now[key])}`)
     .join('; ');
@@ -71,7 +103,12 @@ export function refuseOtherRun(path: string, record: RunRecord): void {
 function decisive({ network, process, data, recipe, provenance }: RunRecord): Record<string, unknown> {
   const { pairsSha256, adds } = provenance;
   return {
-    ...flat({ network, process, data, recipe: { ...recipe, checkpointEvery: 0, logEvery: 0 } }),
+    ...flat({
+      network,
+      process,
+      data,
+      recipe: { ...recipe, checkpointEvery: 0, logEvery: 0, onNan: undefined },
+    }),
     ...flat({ pairsSha256, frozen: adds.frozen }),
   };
 }

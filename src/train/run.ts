@@ -34,7 +34,7 @@ import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSett
 import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
-import { refuseOtherRun, type RunRecord } from './run-record';
+import { goingOn, refuseOtherRun, type RunRecord } from './run-record';
 import { processTrainer, type StepReport } from './trainer';
 
 export { readRunConfig } from './run-record';
@@ -125,7 +125,7 @@ async function trainAlone(
       process.helper?.loadStateDict(readWeights(files.helper), files.helper);
     }
     const frozen = await frozenNetworks(process);
-    const record: RunRecord = {
+    let record: RunRecord = {
       ...config,
       engine,
       versions: versions(),
@@ -142,12 +142,16 @@ async function trainAlone(
     };
     const writeRecord = (): void =>
       writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
-    if (existsSync(files.config)) refuseOtherRun(files.config, record);
-    else if (existsSync(files.checkpoint)) {
+    const today = record;
+    if (!existsSync(files.checkpoint)) {
+      // What was begun without ever getting that far is no run yet, and may begin otherwise.
+      if (!existsSync(files.weights)) writeRecord();
+    } else if (existsSync(files.config)) record = refuseOtherRun(files.config, record);
+    else {
       throw new InputError(
         `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
       );
-    } else writeRecord();
+    }
     if (existsSync(files.weights) && !existsSync(files.checkpoint)) {
       throw new InputError(
         `${folder} has the weights of a run, but its ${files.checkpoint} is gone, so that it cannot go on: ` +
@@ -185,6 +189,14 @@ async function trainAlone(
         logEvery,
         progress,
         signal,
+        onStart: (step) => {
+          const { name } = (record.resumed?.at(-1) ?? record).engine;
+          const changed = step === 0 ? undefined : goingOn(record, today, step);
+          if (changed === undefined) return;
+          if (name !== engine.name) progress?.(`goes on with ${engine.name}, where it had ${name}`, 1).stop();
+          record = changed;
+          writeRecord();
+        },
         onStep: (report) => options.onStep?.(report, training),
         onSave: async (step) => {
           if (!existsSync(files.config)) writeRecord(); // deleted meanwhile: without it the run could not go on later

@@ -135,7 +135,7 @@ function holderOf(path: string, watchMs: number): Holder | undefined {
     return { text, words, mark: `${touched} ${text}`, deadAfter };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw cannotWrite(path, error);
   }
 }
 

@@ -133,6 +133,20 @@ describe('mimicsr', () => {
     expect(config.data).toEqual({ kind: 'scenes', preset: 'aligned', count: 2, seed: 0 });
   });
 
+  it('trains once more what a run was, from its own record', async () => {
+    const again = path('again');
+    const { code, err } = await mimicsr(
+      'train',
+      '--config',
+      join(path('from-file'), 'config.json'),
+      '--out',
+      again,
+    );
+    expect([code, err.includes('unknown key')]).toEqual([0, false]);
+    const weights = (run: string): Buffer => readFileSync(join(run, 'weights.safetensors'));
+    expect(weights(again).equals(weights(path('from-file')))).toBe(true);
+  });
+
   it('trains on real pairs misaligned further, and records by what', async () => {
     const run = path('misaligned');
     const data = ['--pairs', path('bench'), '--misaligned', 'srraw-like'];
@@ -197,6 +211,12 @@ describe('mimicsr', () => {
       ['train', '--config', 'BADKEY', '--out', 'NEVER'],
       "unknown key in recipe of training config 'bach'",
     ],
+    ['a config that is no object', ['train', '--config', 'NULLJSON', '--out', 'NEVER'], 'expected an object'],
+    [
+      'a run folder that is a file',
+      ['train', '--photos', 'scenes', '--out', 'BADJSON'],
+      'a part of the path is a file',
+    ],
     ['a config that is not JSON', ['train', '--config', 'BADJSON', '--out', 'NEVER'], 'is not JSON'],
     ['a run that is none', ['evaluate', '--run', 'EMPTY', '--benchmark', 'BENCH'], 'no run here'],
     [
@@ -230,6 +250,7 @@ describe('mimicsr', () => {
     };
     Object.assign(places, {
       BADJSON: path('bad.json'),
+      NULLJSON: path('null.json'),
       IMAGE: path('bench', 'a_LR.png'),
       RUN: path('run'),
       UP: path('up3'),
@@ -237,6 +258,7 @@ describe('mimicsr', () => {
     });
     rmSync(path('empty'), { recursive: true, force: true });
     writeFileSync(path('bad.json'), '{"recipe":');
+    writeFileSync(path('null.json'), 'null');
     writeFileSync(
       path('badkey.json'),
       JSON.stringify({ data: { kind: 'scenes', preset: 'aligned' }, recipe: { bach: 1 } }),

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -11,6 +11,7 @@ import { recipe, trainingConfig, type TrainingSettings } from '../../src/train/c
 import { DivergedError } from '../../src/train/diverged';
 import { bicubicUpscaler, evaluate, networkUpscaler } from '../../src/train/evaluate';
 import { readRunConfig, runFiles, train } from '../../src/train/run';
+import { readRunRecord } from '../../src/train/run-record';
 import { processTrainer, type StepReport } from '../../src/train/trainer';
 import { InputError } from '../../src/util/errors';
 import { readSafetensors } from '../../src/weights/safetensors';
@@ -91,6 +92,44 @@ describe(`a run on ${TEST_ENGINE}`, () => {
   it('refuses a folder that holds another run, naming what differs', async () => {
     const other = { ...SETTINGS, recipe: { ...SETTINGS.recipe, rate: 1e-4 } };
     await expect(train(folder('whole'), other)).rejects.toThrow('recipe.rate was 0.001, is 0.0001');
+  });
+
+  it('may begin otherwise where a start with other settings failed', async () => {
+    const tooLarge = { ...SETTINGS, recipe: { ...SETTINGS.recipe, patch: 100 } };
+    await expect(train(folder('failed'), tooLarge)).rejects.toThrow('expected at least the patch');
+    expect(existsSync(runFiles(folder('failed')).config)).toBe(true);
+    (await train(folder('failed'), SETTINGS)).network.dispose();
+    expect(weights('failed')).toEqual(weights('whole'));
+  });
+
+  it('goes on with the skipping of bad updates that it did not begin with, and says so', async () => {
+    const stop = new AbortController();
+    const begun = await train(folder('skips'), SETTINGS, { signal: stop.signal, onStep: () => stop.abort() });
+    begun.network.dispose();
+    const skipping = { ...SETTINGS, recipe: { ...SETTINGS.recipe, onNan: 'skip' as const } };
+    for (let i = 0; i < 2; i++) (await train(folder('skips'), skipping)).network.dispose();
+    expect(weights('skips')).toEqual(weights('whole'));
+    const { resumed, recipe } = readRunRecord(runFiles(folder('skips')).config);
+    expect(recipe.onNan).toBeUndefined();
+    expect(resumed).toMatchObject([{ step: 1, engine: { name: TEST_ENGINE }, onNan: 'skip' }]);
+  });
+
+  it('logs as it goes; what a kill cut off is left out when it goes on', async () => {
+    const stop = new AbortController();
+    const rare = { ...SETTINGS, recipe: { ...SETTINGS.recipe, checkpointEvery: 100 } };
+    const seen: number[] = [];
+    const onStep = ({ step }: { step: number }): void => {
+      seen.push(lines('logged').length);
+      if (step === 3) stop.abort();
+    };
+    (await train(folder('logged'), rare, { signal: stop.signal, onStep })).network.dispose();
+    expect(seen).toEqual([1, 2, 3]);
+    const { log } = runFiles(folder('logged'));
+    writeFileSync(log, `${readFileSync(log, 'utf8')}{"step":4,"loss":1}\n{"step":5,"lo`);
+    (await train(folder('logged'), rare)).network.dispose();
+    expect(lines('logged').map(({ step, loss }) => [step, loss])).toEqual(
+      lines('whole').map(({ step, loss }) => [step, loss]),
+    );
   });
 
   it('refuses to go on with other pairs or other frozen weights than it began with', async () => {
