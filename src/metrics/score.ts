@@ -22,8 +22,8 @@ export type ImageSource = string | Image;
 
 export interface ScoreOptions {
   /**
-   * For the metrics that compare: a folder, whose pictures are paired with the images by name (endings, and `_HR`, `_SR`,
-   * `_x4`, `x4` before them, left out), or one reference an image, in their order.
+   * For the metrics that compare: a folder, whose pictures are paired with the images by name (endings, and any of `_HR`,
+   * `_SR`, `_LR`, `_LR4`, `_LRBI`, `_x4`, `x4` before them, left out), or one reference an image, in their order.
    */
   readonly reference?: string | readonly ImageSource[];
   /** Of PSNR and SSIM. Default: the paper's, luma and 4 pixels off each side. */
@@ -129,7 +129,7 @@ function pair(
     throw new InputError(`${images.length} images with ${reference.length} references: expected as many`);
   }
   const byName = new Map<string, string>();
-  for (const path of listImages(reference)) {
+  for (const path of listReferences(reference)) {
     const name = pairName(path);
     const other = byName.get(name);
     if (other !== undefined) throw new InputError(`two references of one name: ${other} and ${path}`);
@@ -143,9 +143,20 @@ function pair(
   return pairs;
 }
 
-/** What a picture and its reference have in common. */
+/** The pictures in the folder; where HR and LR lie beside each other (NAME_HR, NAME_LR), without the LR. */
+function listReferences(folder: string): string[] {
+  const all = listImages(folder);
+  const pairs = all.some((path) => /_HR$/i.test(stem(path)));
+  return pairs ? all.filter((path) => !/_LR\d*$/i.test(stem(path))) : all;
+}
+
+/** What a picture and its reference have in common: the name without what published LR and HR and `upscale` put after it. */
 function pairName(path: string): string {
-  return basename(path, extname(path)).replace(/(_HR|_SR|_?x4)$/i, '');
+  return stem(path).replace(/(?<=.)(_HR|_SR|_LR|_LR4|_LRBI|_?x4)+$/i, '');
+}
+
+function stem(path: string): string {
+  return basename(path, extname(path));
 }
 
 const WORKER = join(PACKAGE_ROOT, 'dist', 'metrics', 'score-worker.js');

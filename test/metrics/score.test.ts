@@ -63,6 +63,29 @@ describe('score', () => {
     expect(whole.images[0].psnr).toBeGreaterThan(25);
   });
 
+  test.each([
+    ['babyx4_x4', 'baby'],
+    ['img_001_SRF_4_LR_x4', 'img_001_SRF_4_HR'],
+    ['ARMS_LRBI_x4_x4', 'ARMS'],
+    ['Canon_001_LR4_x4', 'Canon_001_HR'],
+    ['x4_x4', 'x4'],
+  ])('the upscaled %s is compared with %s', async (upscaled, hr) => {
+    const file = path('names', upscaled, `${upscaled}.png`);
+    await writeImage(file, noisy[0]);
+    await writeImage(path('names', upscaled, 'hr', `${hr}.png`), scenes[0]);
+    await writeImage(path('names', upscaled, 'hr', 'other.png'), scenes[1]);
+    const { mean } = await score(file, ['psnr'], { reference: path('names', upscaled, 'hr') });
+    expect(mean.psnr).toBe(psnr(noisy[0], scenes[0]));
+  });
+
+  test('of HR and LR beside each other the HR is the reference', async () => {
+    const file = path('beside', 'a_LR_x4.png');
+    await writeImage(file, noisy[0]);
+    await writeImage(path('beside', 'set', 'a_HR.png'), scenes[0]);
+    await writeImage(path('beside', 'set', 'a_LR.png'), drawScene(9, 30, 25));
+    expect((await score(file, ['psnr'], { reference: path('beside', 'set') })).images).toHaveLength(1);
+  });
+
   test('threads give what one thread gives', async () => {
     const options = { reference: path('hr'), models };
     const metrics = ['niqe', 'psnr', 'ciede2000'] as const;
@@ -119,7 +142,14 @@ describe('score', () => {
       () => score(path('sr'), ['psnr'], { reference: path('other') }),
       /holds no picture named as/,
     ],
+    [
+      'two references of one name',
+      () => score(path('sr'), ['psnr'], { reference: path('doubled') }),
+      /two references of one name: .*a_HR\.png and .*a_SR\.png/,
+    ],
   ])('refuses %s', async (_, call, message) => {
+    await writeImage(path('doubled', 'a_HR.png'), scenes[0]);
+    await writeImage(path('doubled', 'a_SR.png'), scenes[0]);
     await writeImage(path('other', 'else.png'), scenes[0]);
     await expect(call()).rejects.toThrow(message);
   });
