@@ -6,7 +6,7 @@ import { benchmarkPairs } from '../experiments/benchmarks';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
 import { InputError, knownName } from '../util/errors';
 import { versions } from '../util/versions';
-import { ENGINE_FLAG, number } from './arguments';
+import { count, ENGINE_FLAG } from './arguments';
 import { addNetworkOptions, DEFAULT_TILE, openNetwork, type NetworkFlags } from './network-source';
 import { note, print, printJson, progress, table } from './output';
 
@@ -30,7 +30,7 @@ export function evaluateCommand(): Command {
       '--camera <preset>',
       `make the LR of the benchmarks' HR pictures by this simulated camera, held still, as \`reproduce\` does: ${CAMERA_PRESET_NAMES.join(', ')}`,
     )
-    .option('--crop <n>', 'pixels left out on each side', number('--crop'), 4)
+    .option('--crop <n>', 'pixels left out on each side', count('--crop', 0), 4)
     .option('--save <folder>', 'write the upscaled pictures there; of several benchmarks into a folder each')
     .option('--json', 'machine-readable output')
     .option(...ENGINE_FLAG)
@@ -40,8 +40,6 @@ export function evaluateCommand(): Command {
         '  mimicsr evaluate --run runs/first --benchmark Set5 --camera srraw-like',
     )
     .action(async (flags: Flags) => {
-      if (!Number.isInteger(flags.crop) || flags.crop < 0)
-        throw new InputError(`--crop ${flags.crop}: expected 0 or more`);
       const lr = flags.camera === undefined ? 'real' : knownName('camera', flags.camera, CAMERA_PRESET_NAMES);
       const names = [...new Set(flags.benchmark)];
       const folders = flags.save === undefined ? [] : saveFolders(flags.save, names);

@@ -5,7 +5,7 @@ import { METRIC_NAMES, type MetricName } from '../metrics/metrics';
 import { describe, score, type ScoreTable } from '../metrics/score';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
-import { number } from './arguments';
+import { count } from './arguments';
 import { print, printJson, progress, table } from './output';
 
 interface Flags {
@@ -33,7 +33,7 @@ export function scoreCommand(): Command {
     .option('--reference <folder>', 'references for psnr, ssim and ciede2000, paired with the images by name')
     .option('--y', "psnr and ssim on luma, as the paper's tables (default)", true)
     .option('--no-y', 'psnr and ssim on RGB')
-    .option('--crop <n>', 'pixels left out on each side for psnr and ssim', number('--crop'), 4)
+    .option('--crop <n>', 'pixels left out on each side for psnr and ssim', count('--crop', 0), 4)
     .addOption(
       new Option('--program <name>', 'whose niqe, nrqm and pi to repeat')
         .choices(['pyiqa', 'basicsr', 'matlab'] satisfies Program[])
@@ -49,7 +49,7 @@ export function scoreCommand(): Command {
         '  mimicsr score upscaled --metric psnr,ssim --reference data/Set5/HR --y --crop 4 --csv > scores.csv',
     )
     .action(async (paths: string[], flags: Flags) => {
-      const metrics = flags.metric as MetricName[];
+      const metrics = [...new Set(flags.metric)] as MetricName[];
       const { reference, y, crop, program, niqeModel: niqe, nrqmModel: nrqm } = flags;
       const scored = await score(paths, metrics, {
         protocol: { crop, y },

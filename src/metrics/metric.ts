@@ -32,6 +32,12 @@ export function fullReferenceName(metric: string, protocol: FullReferenceProtoco
   return `${metric}-${protocol.y ? 'Y' : 'RGB'}${border}`;
 }
 
+/** @throws InputError for a crop that is not a whole number of pixels */
+export function requireCrop(crop: number): void {
+  if (!Number.isInteger(crop) || crop < 0)
+    throw new InputError(`crop must be a whole number of pixels, 0 or more, found ${crop}`);
+}
+
 /**
  * The part of a pair that is scored, cropped on all sides.
  * @throws InputError unless both are RGB of the same size and at least `least` pixels remain on each axis.
@@ -43,9 +49,7 @@ export function cropPair(image: Image, reference: Image, crop: number, least: nu
       `cannot compare an image of ${size(image)} with a reference of ${size(reference)}: expected RGB of equal size`,
     );
   }
-  if (!Number.isInteger(crop) || crop < 0) {
-    throw new InputError(`crop must be a whole number of pixels, 0 or more, found ${crop}`);
-  }
+  requireCrop(crop);
   const [width, height] = [image.width - 2 * crop, image.height - 2 * crop];
   if (width < least || height < least) {
     throw new InputError(

@@ -46,6 +46,12 @@ export function requireModels(names: readonly MetricName[], { models }: MetricSe
   if (names.includes('nrqm') || names.includes('pi')) requireNrqmModel(models.nrqm);
 }
 
+/** @throws InputError where a model that one of the metrics needs is not there or unusable */
+export function checkModels(names: readonly MetricName[], { models }: MetricSettings): void {
+  if (names.includes('niqe') || names.includes('pi')) readNiqeModel(models.niqe);
+  if (names.includes('nrqm') || names.includes('pi')) readNrqmModel(models.nrqm);
+}
+
 /** The model of NIQE or NRQM in an author's .mat as the kit's safetensors; returns what it was. */
 export function convertMetricModel(mat: string, output: string): string {
   if (readMat(mat).has('model')) {

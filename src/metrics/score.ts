@@ -13,8 +13,8 @@ import { InputError, knownName } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { PACKAGE_ROOT } from '../util/versions';
 import type { Program } from './grey-plane';
-import { PAPER_PROTOCOL, type FullReferenceProtocol } from './metric';
-import { FULL_REFERENCE, METRIC_NAMES, requireModels, type MetricName, type MetricSettings } from './metrics';
+import { PAPER_PROTOCOL, requireCrop, type FullReferenceProtocol } from './metric';
+import { checkModels, FULL_REFERENCE, METRIC_NAMES, type MetricName, type MetricSettings } from './metrics';
 import { scoreImage, type ScoreJob, type ScoreOutcome } from './score-image';
 
 /** A file, a folder (the pictures directly in it) or a glob pattern; or a picture in memory. */
@@ -49,17 +49,23 @@ export interface ScoreTable<M extends MetricName> {
 
 /**
  * Scores pictures by some metrics (`METRIC_NAMES`). MIMICSR_THREADS: threads, default all cores.
- * @throws InputError for an unknown metric, a missing model, nothing to score, and if not one image can be scored
+ * @throws InputError, before any scoring, for an unknown metric, a crop or model that cannot be used, references that are
+ * missing, and nothing to score; and if not one image can be scored
  */
 export async function score<M extends MetricName>(
   images: ImageSource | readonly ImageSource[],
-  metrics: readonly M[],
+  wanted: readonly M[],
   options: ScoreOptions = {},
 ): Promise<ScoreTable<M>> {
+  const metrics = [...new Set(wanted)];
   const settings = settingsOf(metrics, options);
   const sources = listSources(isSource(images) ? [images] : images);
   const names = sources.map((source, i) => (typeof source === 'string' ? source : `image ${i + 1}`));
-  const references = metrics.some((m) => FULL_REFERENCE.includes(m)) ? pair(sources, options.reference) : [];
+  const comparing = metrics.filter((m) => FULL_REFERENCE.includes(m));
+  if (comparing.length > 0 && options.reference === undefined)
+    throw new InputError(`no reference given (--reference): expected one for ${comparing.join(', ')}`);
+  const references = comparing.length > 0 ? pair(sources, options.reference!) : [];
+  checkModels(metrics, settings);
   const jobs = sources.map((image, i): ScoreJob => {
     const reference = references[i];
     return { image, metrics, settings, ...(reference === undefined ? {} : { reference }) };
@@ -94,11 +100,10 @@ function record<M extends string, V>(keys: readonly M[], value: (key: M, i: numb
 function settingsOf(metrics: readonly string[], options: ScoreOptions): MetricSettings {
   if (metrics.length === 0)
     throw new InputError(`no metric given: expected some of ${METRIC_NAMES.join(', ')}`);
-  const names = metrics.map((name) => knownName('metric', name, METRIC_NAMES));
+  metrics.forEach((name) => knownName('metric', name, METRIC_NAMES));
   const { protocol = PAPER_PROTOCOL, program = 'pyiqa', models = {} } = options;
-  const settings = { protocol, program, models };
-  requireModels(names, settings);
-  return settings;
+  requireCrop(protocol.crop);
+  return { protocol, program, models };
 }
 
 /** Every file of the sources, each once. */
@@ -121,9 +126,8 @@ function listFiles(path: string): string[] {
 /** The reference of each image, undefined where there is none. */
 function pair(
   images: readonly ImageSource[],
-  reference: ScoreOptions['reference'],
+  reference: NonNullable<ScoreOptions['reference']>,
 ): (ImageSource | undefined)[] {
-  if (reference === undefined) return [];
   if (typeof reference !== 'string') {
     if (reference.length === images.length) return [...reference];
     throw new InputError(`${images.length} images with ${reference.length} references: expected as many`);

@@ -131,7 +131,16 @@ describe('score', () => {
       () => score(noisy, ['pi'], { models: { nrqm: path('no.safetensors'), ...models } }),
       /mimicsr data fetch nrqm/,
     ],
-    ['no reference', () => score(noisy, ['psnr']), /PSNR-Y needs a reference/],
+    [
+      'no reference',
+      () => score(noisy, ['psnr']),
+      /no reference given \(--reference\): expected one for psnr$/,
+    ],
+    [
+      'a crop that is no number of pixels',
+      () => score(noisy, ['psnr'], { reference: scenes, protocol: { crop: 1.5, y: true } }),
+      /crop must be a whole number/,
+    ],
     [
       'too few references',
       () => score(noisy, ['psnr'], { reference: scenes.slice(1) }),
@@ -215,5 +224,23 @@ describe('mimicsr score', () => {
     expect(err).toContain('bad.png');
     expect((await mimicsr(...args, '--json', '--csv')).err).toMatch(/cannot be used with/);
     expect((await mimicsr('score', path('sr'))).code).toBe(2);
+  });
+
+  test.each([
+    ['--crop', '1.5', /^mimicsr: --crop 1\.5: expected a whole number, 0 or more\n$/],
+    ['--crop', '-1', /^mimicsr: --crop -1: expected a whole number, 0 or more\n$/],
+    ['--metric', 'psnr,ssim', /^mimicsr: no reference given \(--reference\): expected one for psnr, ssim\n$/],
+    ['--niqe-model', 'bad.safetensors', /^mimicsr: .*bad\.safetensors.*\n$/],
+  ])('refuses %s %s before it scores', async (flag, value, message) => {
+    writeFileSync(path('bad.safetensors'), 'none');
+    const model = ['--niqe-model', models.niqe];
+    const given = value === 'bad.safetensors' ? path(value) : value;
+    const result = await mimicsr('score', path('sr'), '--metric', 'niqe', ...model, flag, given);
+    expect(result).toEqual({ code: 2, out: '', err: expect.stringMatching(message) as string });
+  });
+
+  test('a metric named twice counts once', async () => {
+    const args = ['score', path('sr'), '--metric', 'niqe,niqe', '--niqe-model', models.niqe, '--csv'];
+    expect((await mimicsr(...args)).out.split('\n')[0]).toBe('image,niqe');
   });
 });
