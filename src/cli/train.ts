@@ -51,7 +51,8 @@ export function trainCommand(): Command {
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
     .option(
       '--mode <name>',
-      `of mimic and alignment-loss: ${MODE_NAMES.join(', ')} (of mimic alone); default: released`,
+      `of mimic and alignment-loss: ${MODE_NAMES.join(', ')} (of mimic alone); default: released, as the official code is; ` +
+        'recoloured did best on real pairs',
     )
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option(

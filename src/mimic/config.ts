@@ -174,7 +174,8 @@ export function mimicRecoloured(): MimicSettings {
 
 /**
  * The recoloured process whose module begins with what a sensor sees of the HR through a fitted lens blur (`lens`), and whose SR
- * network gets what it makes of that with a camera's noise and JPEG (`finish`).
+ * network gets what it makes of that with a camera's noise and JPEG (`finish`). Ahead of the recoloured one on the simulated
+ * camera, behind it on real pairs: there one lens does not fit all cameras (results/README.md).
  */
 export function mimicThroughCamera(): MimicSettings {
   return { ...mimicRecoloured(), lens: true, finish: true };
