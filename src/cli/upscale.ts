@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
-import { listImages, makeImageFolder, readImage, writeImage } from '../image/file';
+import { listImages, makeImageFolder, readImage, readImageDepth, writeImage } from '../image/file';
 import { upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
 import { ENGINE_FLAG } from './arguments';
@@ -20,7 +20,7 @@ export function upscaleCommand(): Command {
   return addNetworkOptions(new Command('upscale'))
     .description('Upscale pictures, in tiles where they are large.')
     .argument('<path...>', 'PNG, JPEG, WebP or TIFF files, or folders of them')
-    .option('--out <folder>', 'where NAME_x4.png goes', '.')
+    .option('--out <folder>', 'where NAME_x4.png goes (8 or 16 bits, as the picture has)', '.')
     .option(...ENGINE_FLAG)
     .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
     .action(async (paths: string[], flags: Flags) => {
@@ -39,8 +39,10 @@ export function upscaleCommand(): Command {
           bar.update(done, 'tiles');
         };
         try {
+          const { bits, alpha } = await readImageDepth(path);
+          if (alpha) note(`${path}: its alpha channel is left out`);
           const sr = await upscale(network, await readImage(path), { tile, label: path, onTile });
-          await writeImage(target, sr);
+          await writeImage(target, sr, { bits });
           print(target);
         } catch (error) {
           if (!(error instanceof InputError)) throw error;

@@ -67,6 +67,18 @@ export async function readImage(path: string): Promise<Image> {
 
 /** Width and height of the picture in a file as `readImage` would give it, from the file's header alone. */
 export async function readImageSize(path: string): Promise<{ width: number; height: number }> {
+  const { width, height } = (await headerOf(path)).autoOrient;
+  return { width, height };
+}
+
+/** What `readImage` does not tell of a file: the bits a channel, and whether it has an alpha channel. From the header alone. */
+export async function readImageDepth(path: string): Promise<{ bits: 8 | 16; alpha: boolean }> {
+  const { depth, hasAlpha } = await headerOf(path);
+  return { bits: depth === 'ushort' ? 16 : 8, alpha: hasAlpha };
+}
+
+/** The header of the picture in a file, from the file's start where that holds it. */
+async function headerOf(path: string): Promise<Metadata> {
   let start: Buffer;
   try {
     const file = await open(path);
@@ -80,10 +92,7 @@ export async function readImageSize(path: string): Promise<{ width: number; heig
     throw cannotRead(path, error);
   }
   // Some headers end far into the file (TIFF keeps its directory anywhere, cameras embed previews): then all of it.
-  const { autoOrient } = await readHeader(path, start).catch(async () =>
-    readHeader(path, await readFile(path)),
-  );
-  return { width: autoOrient.width, height: autoOrient.height };
+  return readHeader(path, start).catch(async () => readHeader(path, await readFile(path)));
 }
 
 /**

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeImage } from '../../src/image/file';
+import { readImage, readImageDepth, writeImage } from '../../src/image/file';
+import { toUint16, toUint8 } from '../../src/image/quantise';
 import { createNetwork } from '../../src/networks/networks';
 import { saveWeights } from '../../src/train/checkpoint';
 import { startTestEngine } from '../engines';
@@ -66,5 +68,21 @@ describe('mimicsr upscale', () => {
         expect.stringContaining(`cannot write ${path(out)}: permission denied`),
       ]);
     }
+  });
+
+  it('writes as many bits as it reads, and says that alpha is left out', async () => {
+    const picture = noisePicture(16, 16, 1, 65535);
+    await writeImage(path('wide.png'), picture, { bits: 16 });
+    await sharp(toUint8(noisePicture(16, 16, 1, 255, 4)), { raw: { width: 16, height: 16, channels: 4 } })
+      .png()
+      .toFile(path('alpha.png'));
+    const { code, err } = await upscale(path('wide.png'), path('alpha.png'), '--out', path('depth'));
+    expect(code).toBe(0);
+    expect(err.match(/alpha channel/g)).toHaveLength(1);
+    expect(err).toContain(`${path('alpha.png')}: its alpha channel is left out`);
+    expect(await readImageDepth(path('depth/wide_x4.png'))).toEqual({ bits: 16, alpha: false });
+    expect(await readImageDepth(path('depth/alpha_x4.png'))).toEqual({ bits: 8, alpha: false });
+    const coarse = toUint16(await readImage(path('depth/wide_x4.png'))).every((value) => value % 257 === 0);
+    expect(coarse).toBe(false);
   });
 });
