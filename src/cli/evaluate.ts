@@ -3,11 +3,12 @@ import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { benchmarkPairs } from '../experiments/benchmarks';
+import { DEFAULT_TILE } from '../networks/upscale';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
 import { InputError, knownName } from '../util/errors';
 import { versions } from '../util/versions';
 import { count, ENGINE_FLAG } from './arguments';
-import { addNetworkOptions, DEFAULT_TILE, openNetwork, type NetworkFlags } from './network-source';
+import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
 import { note, print, printJson, progress, table } from './output';
 
 interface Flags extends NetworkFlags {

@@ -4,13 +4,11 @@ import type { Command } from 'commander';
 import { requireFit } from '../networks/fit';
 import { createNetwork, NETWORK_NAMES } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
+import { DEFAULT_TILE } from '../networks/upscale';
 import { readRunConfig, runFiles } from '../train/run';
 import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
 import { count } from './arguments';
-
-/** LR pixels of a tile where --tile does not say. */
-export const DEFAULT_TILE = 256;
 
 export interface NetworkFlags {
   readonly run?: string;

@@ -3,10 +3,10 @@ import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
 import { listImages, makeImageFolder, readImage, readImageDepth, writeImage } from '../image/file';
-import { upscale } from '../networks/upscale';
+import { DEFAULT_TILE, upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
 import { ENGINE_FLAG } from './arguments';
-import { addNetworkOptions, DEFAULT_TILE, openNetwork, type NetworkFlags } from './network-source';
+import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
 import type { Progress } from '../util/progress';
 import { note, print, progress } from './output';
 

@@ -12,8 +12,11 @@ import { inTiles } from '../image/tiles';
 import { InputError } from '../util/errors';
 import type { SrNetwork } from './sr-network';
 
+/** LR pixels. */
+export const DEFAULT_TILE = 256;
+
 export interface UpscaleOptions {
-  /** Side of a tile, LR pixels, overlap included. Pictures that fit are done in one piece. Default 256. */
+  /** Side of a tile, LR pixels, overlap included. Pictures that fit are done in one piece. Default: `DEFAULT_TILE`. */
   readonly tile?: number;
   /** LR pixels that neighbouring tiles share. Default 32. */
   readonly overlap?: number;
@@ -35,7 +38,7 @@ export async function upscale(
   image: Image,
   options: UpscaleOptions = {},
 ): Promise<Image> {
-  const { tile = 256, overlap = 32, onTile, label = 'image' } = options;
+  const { tile = DEFAULT_TILE, overlap = 32, onTile, label = 'image' } = options;
   const least = network.minimumSize;
   if (image.channels !== 3) throw new InputError(`${label} has ${image.channels} channels, expected 3`);
   if (image.width < least || image.height < least) {
