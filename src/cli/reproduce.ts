@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { startEngine } from '../engine/engines';
 import { estimateSeconds } from '../experiments/estimate';
+import { missingMaterial, missingText, requireMaterial } from '../experiments/material';
 import { cellArguments, openRequest } from '../experiments/request';
 import {
   completeRun,
@@ -56,6 +57,8 @@ async function reproduce(what: string, flags: Flags): Promise<void> {
     await completeCell(plan, flags.cell, folders, flags.engine);
     return;
   }
+  const known = knownResults(plan, folders);
+  requireMaterial(openRuns(plan, known, folders), known);
   if (flags.jobs === 1) {
     const engine = await startEngine(flags.engine);
     note(`engine ${engine.name}: ${engine.detail}`);
@@ -112,4 +115,6 @@ function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   );
   const total = times.reduce((sum, t) => sum + t, 0);
   print(`${open.length} of ${plan.length} runs to do, about ${duration(total)} on two cores (rough)`);
+  const missing = missingMaterial(open, results);
+  if (missing.length > 0) print(missingText(missing));
 }

@@ -10,7 +10,7 @@ import { checkLayout, filesIn } from './layout';
 import { LockFile } from './lock-file';
 import type { Manifest, SetManifest, WeightsManifest } from './manifests';
 import { findIn, statedOf } from './place';
-import { dataRoot, dataRoots } from './roots';
+import { dataRoot, dataRoots, findWeights } from './roots';
 
 export interface DataStatus {
   readonly name: string;
@@ -41,6 +41,7 @@ export interface VerifyOptions {
 
 /** Where it is: in the data root, or in the development material. */
 export function pathOf(manifest: Manifest): string | undefined {
+  if (manifest.kind === 'weights') return [findWeights(manifest.files)].find((path) => existsSync(path));
   return dataRoots()
     .map((root) => findIn(manifest, root))
     .find((path) => path !== undefined);

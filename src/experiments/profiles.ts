@@ -133,8 +133,8 @@ const PROFILES: Readonly<Record<ProfileName, () => Omit<Profile, 'name'>>> = {
         pictures: { name: 'SR-RAW-x4/test', kind: 'no-reference', lr: 'real' },
       },
       RealSR: {
-        data: { kind: 'pairs', folder: 'RealSR-x4/Canon-train' },
-        pictures: { name: 'RealSR-x4/Canon-test', kind: 'no-reference', lr: 'real' },
+        data: { kind: 'pairs', folder: 'RealSR-V3-x4/Canon-train' },
+        pictures: { name: 'RealSR-V3-x4/Canon-test', kind: 'no-reference', lr: 'real' },
       },
     },
     camera: cameraData(photographs(), 256),
