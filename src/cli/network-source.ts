@@ -4,11 +4,13 @@ import type { Command } from 'commander';
 import { requireFit } from '../networks/fit';
 import { createNetwork, NETWORK_NAMES } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
-import { DEFAULT_TILE } from '../networks/upscale';
+import { DEFAULT_OVERLAP, DEFAULT_TILE, TILE_GRID } from '../networks/upscale';
 import { readRunConfig, runFiles } from '../train/run';
 import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
 import { count } from './arguments';
+
+const LEAST_TILE = 2 * DEFAULT_OVERLAP;
 
 export interface NetworkFlags {
   readonly run?: string;
@@ -26,7 +28,7 @@ export function addNetworkOptions(command: Command): Command {
     .option('--preset <name>', "size of the network (default: the paper's)")
     .option(
       '--tile <n>',
-      'LR pixels of a tile, a multiple of 32 and at least 64: larger pictures are upscaled in tiles, which needs less ' +
+      `LR pixels of a tile, a multiple of ${TILE_GRID} and at least ${LEAST_TILE}: larger pictures are upscaled in tiles, which needs less ` +
         'memory and changes the scores of networks with whole-picture context slightly ' +
         `(default: ${DEFAULT_TILE})`,
       tileSide,
@@ -35,8 +37,8 @@ export function addNetworkOptions(command: Command): Command {
 
 function tileSide(text: string): number {
   const tile = count('--tile')(text);
-  if (tile < 64 || tile % 32 !== 0)
-    throw new InputError(`--tile ${text}: expected a multiple of 32, at least 64`);
+  if (tile < LEAST_TILE || tile % TILE_GRID !== 0)
+    throw new InputError(`--tile ${text}: expected a multiple of ${TILE_GRID}, at least ${LEAST_TILE}`);
   return tile;
 }
 

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
-import { MODE_NAMES, PROCESS_NAMES, processInMode, type TrainingSettings } from '../train/config';
+import { MODE_NAMES, PROCESS_NAMES, processInMode, recipe, type TrainingSettings } from '../train/config';
 import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
@@ -38,6 +38,8 @@ const RECIPE_FLAGS = [
   'logEvery',
 ] as const;
 
+const DEFAULTS = recipe();
+
 /** `mimicsr train`: one training, into a run folder; the same command again resumes it. */
 export function trainCommand(): Command {
   return new Command('train')
@@ -66,11 +68,11 @@ export function trainCommand(): Command {
       "size of the camera's movement in every pair, LR pixels (default: drawn as the preset says)",
       number('--misalignment'),
     )
-    .option('--iterations <n>', 'updates in all (default: 200000)', count('--iterations'))
-    .option('--batch <n>', 'patches an update (default: 32)', count('--batch'))
-    .option('--patch <n>', 'LR patch side, pixels (default: 32)', count('--patch'))
-    .option('--rate <x>', 'learning rate at the start (default: 0.001)', number('--rate'))
-    .option('--seed <n>', 'seed of weights, order and crops (default: 42)', number('--seed'))
+    .option('--iterations <n>', `updates in all (default: ${DEFAULTS.iterations})`, count('--iterations'))
+    .option('--batch <n>', `patches an update (default: ${DEFAULTS.batch})`, count('--batch'))
+    .option('--patch <n>', `LR patch side, pixels (default: ${DEFAULTS.patch})`, count('--patch'))
+    .option('--rate <x>', `learning rate at the start (default: ${DEFAULTS.rate})`, number('--rate'))
+    .option('--seed <n>', `seed of weights, order and crops (default: ${DEFAULTS.seed})`, number('--seed'))
     .addOption(
       new Option('--on-nan <what>', 'where a loss or gradient is not finite: stop (default) or skip').choices(
         ['stop', 'skip'],
@@ -78,10 +80,14 @@ export function trainCommand(): Command {
     )
     .option(
       '--checkpoint-every <n>',
-      'iterations between checkpoints; one at least every ten minutes (default: 10000)',
+      `iterations between checkpoints; one at least every ten minutes (default: ${DEFAULTS.checkpointEvery})`,
       count('--checkpoint-every'),
     )
-    .option('--log-every <n>', 'iterations between lines of the log (default: 100)', count('--log-every'))
+    .option(
+      '--log-every <n>',
+      `iterations between lines of the log (default: ${DEFAULTS.logEvery})`,
+      count('--log-every'),
+    )
     .option('--out <folder>', 'run folder (default: runs/NETWORK-PROCESS-SEED)')
     .option(...ENGINE_FLAG)
     .addHelpText(

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
 import { listImages, makeImageFolder, readImage, readImageDepth, writeImage } from '../image/file';
 import { DEFAULT_TILE, upscale } from '../networks/upscale';
+import { filesByName } from '../util/by-name';
 import { InputError } from '../util/errors';
 import { ENGINE_FLAG } from './arguments';
 import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
@@ -25,7 +26,12 @@ export function upscaleCommand(): Command {
     .addHelpText('after', '\nExample:\n  mimicsr upscale photo.jpg --run runs/first --out upscaled')
     .action(async (paths: string[], flags: Flags) => {
       const { tile = DEFAULT_TILE } = flags;
-      const images = byName(paths.flatMap(filesOf));
+      const images = filesByName(
+        new Set(paths.flatMap(filesOf)),
+        (path) => basename(path, extname(path)),
+        (first, second) =>
+          `${first} and ${second} would both be upscaled to one file: expected one picture a name`,
+      );
       const engine = await startEngine(flags.engine);
       note(`engine ${engine.name}: ${engine.detail}`);
       const network = openNetwork(flags);
@@ -59,22 +65,4 @@ export function upscaleCommand(): Command {
 /** The pictures in a folder, or the file itself. */
 function filesOf(path: string): string[] {
   return existsSync(path) && statSync(path).isDirectory() ? listImages(path) : [path];
-}
-
-/**
- * The pictures by the names, without ending, that their outputs are given.
- * @throws InputError for two of one name
- */
-function byName(paths: readonly string[]): Map<string, string> {
-  const images = new Map<string, string>();
-  for (const path of new Set(paths)) {
-    const name = basename(path, extname(path));
-    const other = images.get(name);
-    if (other !== undefined)
-      throw new InputError(
-        `${other} and ${path} would both be upscaled to one file: expected one picture a name`,
-      );
-    images.set(name, path);
-  }
-  return images;
 }

@@ -9,6 +9,7 @@ import { basename, extname, join } from 'node:path';
 import { listImages, readImage } from '../image/file';
 import { cropImage, type Image } from '../image/image';
 import { fromIntegers, toUint8 } from '../image/quantise';
+import { filesByName } from '../util/by-name';
 import { InputError } from '../util/errors';
 import type { CameraPresetName } from './camera-presets';
 
@@ -111,17 +112,12 @@ export function pairFiles(folder: string): PairFiles[] {
  * @throws InputError for two files of one name
  */
 function byName(folder: string, nameOf: (stem: string) => string | undefined): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const path of listImages(folder)) {
-    const name = nameOf(basename(path, extname(path)));
-    if (name === undefined) continue;
-    const other = files.get(name);
-    if (other !== undefined) {
-      throw new InputError(`${folder}: ${basename(other)} and ${basename(path)} are both '${name}': expected one picture a name`);
-    }
-    files.set(name, path);
-  }
-  return files;
+  return filesByName(
+    listImages(folder),
+    (path) => nameOf(basename(path, extname(path))),
+    (first, second, name) =>
+      `${folder}: ${basename(first)} and ${basename(second)} are both '${name}': expected one picture a name`,
+  );
 }
 
 /**

@@ -6,7 +6,7 @@ import { PAPER_PROTOCOL } from '../metrics/metric';
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grid';
-import { planGrid, trainedUpscaler, type Folders, type PlannedRun } from './runner';
+import { planGrid, sameBenchmark, trainedUpscaler, type Folders, type PlannedRun } from './runner';
 
 const SIDE = 128;
 /** Pictures beside each other, at most. */
@@ -68,13 +68,11 @@ export async function cropGrid(
 }
 
 /** The trainings that a grid scores on a benchmark, of each the first seed. */
-export function runsOn(grid: Grid, { name, lr }: Benchmark): PlannedRun[] {
+export function runsOn(grid: Grid, benchmark: Benchmark): PlannedRun[] {
   const key = ({ network, method, trainedOn }: PlannedRun): string =>
     JSON.stringify([network, method, trainedOn]);
   return planGrid(grid)
-    .filter(({ benchmarks }) =>
-      benchmarks.some((benchmark) => benchmark.name === name && benchmark.lr === lr),
-    )
+    .filter(({ benchmarks }) => benchmarks.some((scored) => sameBenchmark(scored, benchmark)))
     .filter((run, i, all) => all.findIndex((other) => key(other) === key(run)) === i);
 }
 

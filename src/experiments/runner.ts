@@ -74,7 +74,8 @@ export function planGrid(grid: Grid, { weights = false }: { weights?: boolean } 
   return [...runs.values()];
 }
 
-function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
+/** Whether scores on one are scores on the other. */
+export function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
   return a.name === b.name && a.lr === b.lr && a.kind === b.kind;
 }
 

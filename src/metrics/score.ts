@@ -9,6 +9,7 @@ import workerpool from 'workerpool';
 import { threadCount } from '../util/threads';
 import { listImages } from '../image/file';
 import type { Image } from '../image/image';
+import { filesByName } from '../util/by-name';
 import { InputError, knownName } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { PACKAGE_ROOT } from '../util/versions';
@@ -132,13 +133,11 @@ function pair(
     if (reference.length === images.length) return [...reference];
     throw new InputError(`${images.length} images with ${reference.length} references: expected as many`);
   }
-  const byName = new Map<string, string>();
-  for (const path of listReferences(reference)) {
-    const name = pairName(path);
-    const other = byName.get(name);
-    if (other !== undefined) throw new InputError(`two references of one name: ${other} and ${path}`);
-    byName.set(name, path);
-  }
+  const byName = filesByName(
+    listReferences(reference),
+    pairName,
+    (first, second) => `two references of one name: ${first} and ${second}`,
+  );
   const pairs = images.map((image) => (typeof image === 'string' ? byName.get(pairName(image)) : undefined));
   if (pairs.every((path) => path === undefined)) {
     const first = images.find((image) => typeof image === 'string') ?? 'an image without a name';

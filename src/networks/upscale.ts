@@ -12,21 +12,21 @@ import { inTiles } from '../image/tiles';
 import { InputError } from '../util/errors';
 import type { SrNetwork } from './sr-network';
 
-/** LR pixels. */
+/** LR pixels: tiles and their overlap are multiples of the grid, a tile at least twice the overlap. */
+export const TILE_GRID = 32;
 export const DEFAULT_TILE = 256;
+export const DEFAULT_OVERLAP = 32;
 
 export interface UpscaleOptions {
   /** Side of a tile, LR pixels, overlap included. Pictures that fit are done in one piece. Default: `DEFAULT_TILE`. */
   readonly tile?: number;
-  /** LR pixels that neighbouring tiles share. Default 32. */
+  /** LR pixels that neighbouring tiles share. Default: `DEFAULT_OVERLAP`. */
   readonly overlap?: number;
   /** Called after each tile. */
   readonly onTile?: (done: number, total: number) => void;
   /** For messages: the picture's file. */
   readonly label?: string;
 }
-
-const GRID = 32;
 
 /**
  * @param image RGB in [0,1]
@@ -38,7 +38,7 @@ export async function upscale(
   image: Image,
   options: UpscaleOptions = {},
 ): Promise<Image> {
-  const { tile = DEFAULT_TILE, overlap = 32, onTile, label = 'image' } = options;
+  const { tile = DEFAULT_TILE, overlap = DEFAULT_OVERLAP, onTile, label = 'image' } = options;
   const least = network.minimumSize;
   if (image.channels !== 3) throw new InputError(`${label} has ${image.channels} channels, expected 3`);
   if (image.width < least || image.height < least) {
@@ -46,9 +46,14 @@ export async function upscale(
       `${label} is ${image.width}x${image.height}: the network needs at least ${least}x${least}`,
     );
   }
-  if (tile % GRID !== 0 || overlap % GRID !== 0 || overlap < GRID || tile < Math.max(2 * overlap, least)) {
+  if (
+    tile % TILE_GRID !== 0 ||
+    overlap % TILE_GRID !== 0 ||
+    overlap < TILE_GRID ||
+    tile < Math.max(2 * overlap, least)
+  ) {
     throw new InputError(
-      `tile ${tile} with overlap ${overlap}: expected multiples of ${GRID}, the tile at least twice the overlap and ${least}`,
+      `tile ${tile} with overlap ${overlap}: expected multiples of ${TILE_GRID}, the tile at least twice the overlap and ${least}`,
     );
   }
   return inTiles(

@@ -34,23 +34,20 @@ interface Execution {
   readonly onNan?: TrainingConfig['recipe']['onNan'];
 }
 
+function executionOf({ engine, versions, recipe: { onNan } }: RunRecord, step: number): Execution {
+  return { step, engine, versions, ...(onNan === undefined ? {} : { onNan }) };
+}
+
+/** How a run was last executed. */
+export function lastExecution(record: RunRecord): Execution {
+  return record.resumed?.at(-1) ?? executionOf(record, 0);
+}
+
 /** The record of a run that goes on as `now` after `step` iterations; undefined where that is how it went before. */
 export function goingOn(before: RunRecord, now: RunRecord, step: number): RunRecord | undefined {
-  const execution = ({ engine, versions }: RunRecord | Execution, onNan: Execution['onNan']): Execution => ({
-    step,
-    engine,
-    versions,
-    ...(onNan === undefined ? {} : { onNan }),
-  });
-  const { resumed = [], recipe } = before;
-  const last = resumed.at(-1);
-  const [then, today] = [
-    last === undefined ? execution(before, recipe.onNan) : execution(last, last.onNan),
-    execution(now, now.recipe.onNan),
-  ];
-  return JSON.stringify(then) === JSON.stringify(today)
-    ? undefined
-    : { ...before, resumed: [...resumed, today] };
+  const next = executionOf(now, step);
+  if (JSON.stringify({ ...lastExecution(before), step }) === JSON.stringify(next)) return undefined;
+  return { ...before, resumed: [...(before.resumed ?? []), next] };
 }
 
 /**

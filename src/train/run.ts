@@ -34,7 +34,7 @@ import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSett
 import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
-import { goingOn, refuseOtherRun, type RunRecord } from './run-record';
+import { goingOn, lastExecution, refuseOtherRun, type RunRecord } from './run-record';
 import { processTrainer, type StepReport } from './trainer';
 
 export { readRunConfig } from './run-record';
@@ -143,21 +143,19 @@ async function trainAlone(
     const writeRecord = (): void =>
       writeFileAtomic(files.config, `${JSON.stringify(record, undefined, 2)}\n`);
     const today = record;
-    if (!existsSync(files.checkpoint)) {
-      // What was begun without ever getting that far is no run yet, and may begin otherwise.
-      if (!existsSync(files.weights)) writeRecord();
-    } else if (existsSync(files.config)) record = refuseOtherRun(files.config, record);
-    else {
-      throw new InputError(
-        `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
-      );
-    }
-    if (existsSync(files.weights) && !existsSync(files.checkpoint)) {
+    if (existsSync(files.checkpoint)) {
+      if (!existsSync(files.config)) {
+        throw new InputError(
+          `${folder} has a checkpoint of a run, but no ${files.config} that says which: choose another folder`,
+        );
+      }
+      record = refuseOtherRun(files.config, record);
+    } else if (existsSync(files.weights)) {
       throw new InputError(
         `${folder} has the weights of a run, but its ${files.checkpoint} is gone, so that it cannot go on: ` +
           'choose another folder, or delete this one to train from the start',
       );
-    }
+    } else writeRecord(); // over that of a start which never got so far, and may have been another
     const { progress, signal, workers = loaderThreads() } = options;
     const pairs =
       process.preparation === undefined
@@ -190,7 +188,7 @@ async function trainAlone(
         progress,
         signal,
         onStart: (step) => {
-          const { name } = (record.resumed?.at(-1) ?? record).engine;
+          const { name } = lastExecution(record).engine;
           const changed = step === 0 ? undefined : goingOn(record, today, step);
           if (changed === undefined) return;
           if (name !== engine.name) progress?.(`goes on with ${engine.name}, where it had ${name}`, 1).stop();
