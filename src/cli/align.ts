@@ -106,7 +106,7 @@ function report(measures: readonly LrMeasures[], flow: string): void {
     'to the shrunk HR',
     'abs. error',
     'sq. error',
-    'less, %',
+    'below LR, %',
     'colour',
     'off by, px',
     'noise',
@@ -124,7 +124,7 @@ function report(measures: readonly LrMeasures[], flow: string): void {
   ]);
   print(table(header, rows));
   print(
-    'errors and noise in grey levels of 255; less: than the LR, of the squared error; colour: CIEDE2000 through a blur;\n' +
+    'errors and noise in grey levels of 255; below LR: by how much the squared error of the LR is reduced; colour: CIEDE2000 through a blur;\n' +
       "off by: registration on textured pixels; spectrum: distance to the LR's",
   );
   const warped = measures.find((m) => m.picture === 'warped');

@@ -13,6 +13,7 @@ import { writeOnnx } from '../weights/onnx/export';
 import { writePyTorch } from '../weights/pytorch-write';
 import { writeSafetensors } from '../weights/safetensors';
 import { elementCount, readWeightFile, type StoredTensor, type TensorRecord } from '../weights/tensor-file';
+import { PRESET_FLAG } from './network-source';
 import { print } from './output';
 
 interface Flags {
@@ -47,7 +48,7 @@ export function convertCommand(): Command {
       '--network <name>',
       `network that the weights must fit (for .onnx: always): ${NETWORK_NAMES.join(', ')}`,
     )
-    .option('--preset <name>', "size of the network (default: the paper's)")
+    .option(...PRESET_FLAG)
     .option('--key <name>', 'which dictionary inside a PyTorch checkpoint, e.g. params_ema')
     .option('--under <name>', 'put a .pth below this key, e.g. params')
     .option('--keys <naming>', `rename an RRDBNet's keys: ${NAMINGS.join(', ')}`)

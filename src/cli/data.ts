@@ -122,6 +122,7 @@ function verifyCommand(): Command {
     .action(async (names: string[]) => {
       const here = (m: Manifest): boolean => ['recorded', 'found'].includes(dataStatus(m).state);
       const wanted = names.length > 0 ? names.map((name) => findManifest(name)) : manifests().filter(here);
+      if (wanted.length === 0) print(`nothing to verify in ${dataRoot()}`);
       await stoppable(async ({ signal }) => {
         for (const manifest of wanted) {
           const { name, path, against, faults } = await verifyData(manifest, { signal, progress });

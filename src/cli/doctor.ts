@@ -54,7 +54,12 @@ export function doctorCommand(): Command {
       print(
         `data roots: ${report.dataRoots.map((r) => `${r.path}${r.exists ? '' : ' (missing)'}`).join(', ')}`,
       );
-      for (const d of report.datasets) print(`  ${d.name.padEnd(14)} ${d.folder ?? 'not found'}`);
+      print(
+        table(
+          ['data set', 'folder'],
+          report.datasets.map((d) => [d.name, d.folder ?? 'not found']),
+        ),
+      );
     });
 }
 

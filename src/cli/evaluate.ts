@@ -92,8 +92,8 @@ export function evaluateCommand(): Command {
 }
 
 /** @throws InputError for a flag that bicubic interpolation has no use for */
-function refuseNetwork({ run, weights, network, preset, tile }: NetworkFlags): void {
-  const given = Object.entries({ run, weights, network, preset, tile }).find(
+function refuseNetwork({ run, weights, network, preset, tile, engine }: Flags): void {
+  const given = Object.entries({ run, weights, network, preset, tile, engine }).find(
     ([, value]) => value !== undefined,
   );
   if (given !== undefined) throw new InputError(`--bicubic goes without --${given[0]}`);

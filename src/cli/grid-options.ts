@@ -25,12 +25,16 @@ export function withGridOptions(command: Command): Command {
     .addOption(new Option('--profile <name>', 'budget').choices(PROFILE_NAMES).default('mini'))
     .option('--networks <names>', 'SR networks, separated by commas (default: all)', list)
     .option('--processes <names>', `rows: ${METHOD_NAMES.join(', ')} (default: the table's)`, list)
-    .option('--seeds <numbers>', "seeds (default: the profile's)", listOf(count('--seeds')))
+    .option('--seeds <numbers>', "separated by commas (default: the profile's)", listOf(count('--seeds')))
     .option('--iterations <n>', "updates of a run (default: the profile's)", count('--iterations'))
-    .option('--lambdas <numbers>', 'weights of the colour term for lambda', listOf(number('--lambdas')))
+    .option(
+      '--lambdas <numbers>',
+      'of the grid lambda: weights of the colour term, separated by commas',
+      listOf(number('--lambdas')),
+    )
     .option(
       '--misalignments <numbers>',
-      'sizes of the movement for misalignment, LR pixels',
+      'of the grid misalignment: sizes of the movement in LR pixels, separated by commas',
       listOf(number('--misalignments')),
     )
     .option('--out <folder>', 'results (default: results/PROFILE)')

@@ -18,8 +18,9 @@ import { writeFileAtomic } from '../util/write-file';
 import { note, print, progress, table } from './output';
 
 export function printTable({ grid, folders }: OpenedRequest, filled: Table): void {
-  const { header, rows } = tableCells(filled);
+  const { header, rows, notes } = tableCells(filled);
   print(table(header, rows));
+  for (const text of notes) if (!grid.notes.includes(text)) note(text);
   note(
     `tables: ${join(dirname(folders.results), grid.id)}.{md,csv,tex,html}; all scores: ${folders.results}`,
   );

@@ -19,8 +19,7 @@ import { upscaleCommand } from './upscale';
 export function program(): Command {
   const root = new Command('mimicsr')
     .description('Train super-resolution networks on misaligned real-world LR/HR pairs.')
-    .version(versions().mimicsr)
-    .showHelpAfterError('(mimicsr COMMAND --help shows the options and an example)');
+    .version(versions().mimicsr);
   const commands = [
     quickstartCommand,
     reproduceCommand,
@@ -36,6 +35,9 @@ export function program(): Command {
   ];
   for (const command of commands) {
     root.addCommand(command());
+  }
+  for (const command of withSubcommands(root)) {
+    command.showHelpAfterError(`(${fullName(command)} --help shows the options and an example)`);
   }
   return root;
 }
@@ -61,6 +63,11 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = 1;
     }
   }
+}
+
+/** "mimicsr data fetch". */
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 function withSubcommands(command: Command): Command[] {

@@ -2,13 +2,22 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { requireFit } from '../networks/fit';
-import { createNetwork, NETWORK_NAMES } from '../networks/networks';
+import { createNetwork, NETWORK_NAMES, NETWORKS } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { DEFAULT_OVERLAP, DEFAULT_TILE, TILE_GRID } from '../networks/upscale';
 import { readRunConfig, runFiles } from '../train/run';
 import { InputError } from '../util/errors';
 import { readWeights } from '../weights/load';
 import { count } from './arguments';
+
+/** The preset flag that commands share, with the presets of every network, the paper's first. */
+export const PRESET_FLAG = [
+  '--preset <name>',
+  `size of the network, by default the paper's, here the first: ${NETWORK_NAMES.map((name) => {
+    const { paper, presets } = NETWORKS[name];
+    return `${name} ${[paper, ...presets.filter((preset) => preset !== paper)].join(', ')}`;
+  }).join('; ')}`,
+] as const;
 
 const LEAST_TILE = 2 * DEFAULT_OVERLAP;
 
@@ -25,7 +34,7 @@ export function addNetworkOptions(command: Command): Command {
     .option('--run <folder>', 'run folder of mimicsr train')
     .option('--weights <file>', 'weights: .safetensors, .pth or .pt (with --network)')
     .option('--network <name>', `network of the weights: ${NETWORK_NAMES.join(', ')}`)
-    .option('--preset <name>', "size of the network (default: the paper's)")
+    .option(...PRESET_FLAG)
     .option(
       '--tile <n>',
       `LR pixels of a tile, a multiple of ${TILE_GRID} and at least ${LEAST_TILE}: larger pictures are upscaled in tiles, which needs less ` +

@@ -101,15 +101,15 @@ async function completeCell(
 function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   const results = knownResults(plan, folders);
   const open = openRuns(plan, results, folders);
-  const times = plan.map((run) => (open.includes(run) ? estimateSeconds(run, results) : 0));
+  const times = estimateSeconds(open, results);
   print(
     table(
       ['run', 'network', 'process', 'state'],
-      plan.map((run, i) => [
+      plan.map((run) => [
         run.id,
         run.network,
         run.method,
-        open.includes(run) ? `about ${duration(times[i])}` : 'finished',
+        open.includes(run) ? `about ${duration(times[open.indexOf(run)])}` : 'finished',
       ]),
     ),
   );

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import { Command, Option } from 'commander';
 import type { Program } from '../metrics/grey-plane';
-import { METRIC_NAMES, type MetricName } from '../metrics/metrics';
+import { FULL_REFERENCE, METRIC_NAMES, type MetricName } from '../metrics/metrics';
 import { describe, score, type ScoreTable } from '../metrics/score';
 import { InputError } from '../util/errors';
 import { versions } from '../util/versions';
@@ -51,6 +51,9 @@ export function scoreCommand(): Command {
     .action(async (paths: string[], flags: Flags) => {
       const metrics = [...new Set(flags.metric)] as MetricName[];
       const { reference, y, crop, program, niqeModel: niqe, nrqmModel: nrqm } = flags;
+      requireUse('--reference', reference, metrics, FULL_REFERENCE);
+      requireUse('--niqe-model', niqe, metrics, ['niqe', 'pi']);
+      requireUse('--nrqm-model', nrqm, metrics, ['nrqm', 'pi']);
       const scored = await score(paths, metrics, {
         protocol: { crop, y },
         program,
@@ -63,6 +66,17 @@ export function scoreCommand(): Command {
       else print(toTable(scored, metrics));
       if (scored.failed.length > 0) throw new InputError(scored.failed.map(describe).join('\nmimicsr: '));
     });
+}
+
+/** @throws InputError for a flag that none of the metrics has use for */
+function requireUse(
+  flag: string,
+  value: string | undefined,
+  metrics: readonly MetricName[],
+  users: readonly MetricName[],
+): void {
+  if (value !== undefined && !metrics.some((metric) => users.includes(metric)))
+    throw new InputError(`${flag} is for ${users.join(', ')}: the metrics are ${metrics.join(', ')}`);
 }
 
 function toCsv({ images, mean }: ScoreTable<MetricName>, metrics: readonly MetricName[]): string {

@@ -9,6 +9,7 @@ import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
 import { count, ENGINE_FLAG, number } from './arguments';
+import { PRESET_FLAG } from './network-source';
 import { interruptible, note, print, progress } from './output';
 
 interface Flags {
@@ -49,7 +50,7 @@ export function trainCommand(): Command {
       'JSON file with network, process, data and recipe, such as the config.json of a run; flags override it',
     )
     .option('--network <name>', `SR network: ${NETWORK_NAMES.join(', ')} (default: seemore)`)
-    .option('--preset <name>', "size of the network (default: the paper's)")
+    .option(...PRESET_FLAG)
     .option('--process <name>', `training process: ${PROCESS_NAMES.join(', ')} (default: l1)`)
     .option(
       '--mode <name>',

@@ -8,7 +8,7 @@
  *
  * Nothing is decoded before it is asked for. Loader threads decode each picture once (`pair-store.ts`).
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { listImages } from '../image/file';
 import { InputError } from '../util/errors';
@@ -56,6 +56,7 @@ interface Located {
 }
 
 function locate(name: string): Located {
+  if (existsSync(name)) return { folder: name, values: [] }; // a folder may have a colon in its name
   // On Windows a colon also follows a drive's letter.
   const [, place, selection] = /^(.[^:]*|[A-Za-z]:[\\/].*?)(?::([^:\\/]+))?$/.exec(name) ?? [, name];
   const values = (selection ?? '').split(',').filter((value) => value !== '');

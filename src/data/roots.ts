@@ -5,7 +5,7 @@ import { InputError } from '../util/errors';
 
 /** Where the kit puts what it fetches and looks first. */
 export function dataRoot(): string {
-  return resolve(process.env.MIMICSR_DATA ?? 'data');
+  return resolve(process.env.MIMICSR_DATA || 'data');
 }
 
 /** Folders that may hold a dataset's folder, in the order in which they are searched. */

@@ -36,6 +36,15 @@ function dataName(data: DataConfig): string {
   return data.misaligned === undefined ? folder : `${folder}-${data.misaligned}`;
 }
 
+/**
+ * What names the preparation (`train/preparation`) that an experiment begins with: those with the same name share it, and
+ * whichever comes first makes it. Undefined where there is nothing to prepare.
+ */
+export function preparationOf({ config }: Experiment): string | undefined {
+  const { process, data, recipe } = config;
+  return process.name === 'pseudo-gt' ? JSON.stringify([process, data, recipe.seed]) : undefined;
+}
+
 /** The run folder of an experiment. */
 export function runFolder(root: string, { id }: Experiment): string {
   return join(root, id);

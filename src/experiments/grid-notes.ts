@@ -1,4 +1,5 @@
 /** What a reader of a grid must know: its budget, stand-ins, and where networks and weights are not the paper's. */
+import { datasetPairs, hasDataset } from '../data/datasets';
 import { NETWORK_NAMES } from '../networks/networks';
 import { hasModel, NO_REFERENCE_METRICS } from './benchmarks';
 import type { GridOptions } from './grid';
@@ -20,13 +21,19 @@ export function tableNotes(
 export function realNotes(profile: Profile, options: GridOptions): string[] {
   return [
     ...budget(profile, options),
-    'trained on the 47 DRealSR crops of five cameras; as they are, or with each HR moved by 0.4 to 1.8 LR pixels and its colours ' +
+    `trained on ${cropsOf('DRealSR')} of five cameras; as they are, or with each HR moved by 0.4 to 1.8 LR pixels and its colours ` +
       'changed, as the simulated camera srraw-like does it',
-    'tested on the 100 RealSR crops of two cameras, with the LR and HR that were taken: their own misalignment, 0.09 LR pixels, and ' +
+    `tested on ${cropsOf('RealSR')} of two cameras, with the LR and HR that were taken: their own misalignment, 0.09 LR pixels, and ` +
       'colour difference are part of every score',
     ...reduced(profile, options),
     ...weights(profile),
   ];
+}
+
+/** "47 crops of DRealSR": as many as are here, as only a part of a set may be. */
+function cropsOf(set: string): string {
+  const name = `${set}-x4-crops`;
+  return `${hasDataset(name) ? datasetPairs(name).size : 'the'} crops of ${set}`;
 }
 
 export function variantNotes(profile: Profile, options: GridOptions): string[] {

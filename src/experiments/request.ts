@@ -55,6 +55,10 @@ export interface OpenedRequest {
   readonly folders: Folders;
 }
 
+/** Grids whose rows are variants of one training, and those of them that compare given processes. */
+const FIXED_ROWS: readonly string[] = ['importance', 'ablations', 'lambda'];
+const ONE_NETWORK: readonly string[] = [...FIXED_ROWS, 'misalignment'];
+
 /** The options that give the values of a sweep, and the grid that has it. */
 const SWEEPS = [
   ['lambdas', 'lambda'],
@@ -70,7 +74,7 @@ export function openRequest(request: GridRequest): OpenedRequest {
   knownName('table or figure', what, TARGETS);
   networks?.forEach((name) => knownName('network', name, NETWORK_NAMES));
   methods?.forEach((name) => knownName('process', name, METHOD_NAMES));
-  refuseForeignSweep(request);
+  refuseForeignOptions(request);
   const wanted = profile(request.profile ?? 'mini');
   const figure = FIGURES[what] as FigureRequest | undefined;
   const rows = methods ?? figure?.methods;
@@ -88,11 +92,19 @@ export function openRequest(request: GridRequest): OpenedRequest {
   return opened;
 }
 
-function refuseForeignSweep(request: GridRequest): void {
+/** @throws InputError for what a grid would pass over: the values of another's sweep, rows that it fixes, a second network */
+function refuseForeignOptions(request: GridRequest): void {
   for (const [option, sweep] of SWEEPS) {
     if (request[option] !== undefined && request.what !== sweep)
       throw new InputError(`--${option} is for ${sweep}: ${request.what} has no such sweep`);
   }
+  const name = FIGURES[request.what]?.grid ?? request.what;
+  if (request.methods !== undefined && FIXED_ROWS.includes(name))
+    throw new InputError(`--processes: the rows of ${request.what} are fixed`);
+  if ((request.networks?.length ?? 0) > 1 && ONE_NETWORK.includes(name))
+    throw new InputError(
+      `--networks ${request.networks!.join(',')}: ${request.what} is of one network at a time`,
+    );
 }
 
 /** Figure 5 measures trained mimicking modules on the camera that they were trained with. */

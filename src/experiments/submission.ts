@@ -14,7 +14,9 @@ import { exclusively } from '../util/exclusive';
 import { parseWith } from '../util/schema';
 import { MIMICSR_BIN } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
+import { preparationOf } from './experiment';
 import type { JobState, Launcher, LaunchOptions, Task, TaskResources } from './launcher';
+import { requireMaterial } from './material';
 import { cellArguments, openRequest, type GridRequest, type OpenedRequest } from './request';
 import { collectResults, knownResults, openRuns, type PlannedRun } from './runner';
 import { slurm } from './slurm';
@@ -51,12 +53,14 @@ type JobRecord = z.infer<typeof jobSchema>;
 /**
  * Submits every run of a grid that is not finished and has no job that waits or runs: after a failure, the same call again.
  * @returns how all runs of the grid stand now
- * @throws InputError with the scheduler's words where it refuses
+ * @throws InputError with all data sets and weights that the runs lack, and with the scheduler's words where it refuses
  */
 export async function submitGrid(request: GridRequest, options: SubmitOptions = {}): Promise<CellStatus[]> {
   const { launcher = slurm } = options;
   const opened = openRequest(request);
   const launch = launchOptions(opened, options);
+  const known = knownResults(opened.plan, opened.folders);
+  requireMaterial(openRuns(opened.plan, known, opened.folders), known);
   mkdirSync(launch.logs, { recursive: true });
   return exclusively(
     join(launch.logs, 'lock'),
@@ -149,13 +153,16 @@ function readJson(path: string): unknown {
   }
 }
 
-/** A task for each run that is neither finished nor in the scheduler's hands. */
+/**
+ * A task for each run that is neither finished nor in the scheduler's hands. Of runs that share a preparation the others would
+ * wait for the first, which is right but holds GPUs that do nothing: they are handed over to come after it.
+ */
 function tasksOf({ request }: OpenedRequest, status: readonly CellStatus[]): Task[] {
   const first = new Map<string, string>();
   return status
     .filter((cell) => cell.state !== 'finished' && !isLive(cell))
     .map(({ run }): Task => {
-      const preparation = preparationOf(run);
+      const preparation = run.experiment && preparationOf(run.experiment);
       const leader = preparation && first.get(preparation);
       if (preparation !== undefined && leader === undefined) first.set(preparation, run.id);
       return {
@@ -164,16 +171,6 @@ function tasksOf({ request }: OpenedRequest, status: readonly CellStatus[]): Tas
         ...(leader === undefined ? {} : { after: leader }),
       };
     });
-}
-
-/**
- * Runs of the same text share the trainings before theirs (`train/preparation`). Whichever comes first makes them, and the
- * others would wait for it; which is right but, on a cluster, holds GPUs that do nothing.
- */
-function preparationOf({ experiment }: PlannedRun): string | undefined {
-  if (experiment?.config.process.name !== 'pseudo-gt') return undefined;
-  const { process, data, recipe } = experiment.config;
-  return JSON.stringify([process, data, recipe.seed]);
 }
 
 function launchOptions({ request, grid, folders }: OpenedRequest, options: SubmitOptions): LaunchOptions {

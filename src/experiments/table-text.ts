@@ -8,26 +8,37 @@ interface Mark {
   readonly best: (text: string) => string;
   readonly second: (text: string) => string;
   readonly paper: (text: string) => string;
+  /** What marks the best and the second best. */
+  readonly legend: string;
   readonly escape: (text: string) => string;
 }
 
-const PLAIN: Mark = { best: (t) => `${t}*`, second: (t) => t, paper: (t) => ` (${t})`, escape: (t) => t };
+const PLAIN: Mark = {
+  best: (t) => `${t}*`,
+  second: (t) => t,
+  paper: (t) => ` (${t})`,
+  legend: '*: best',
+  escape: (t) => t,
+};
 const MARKDOWN: Mark = {
   best: (t) => `**${t}**`,
   second: (t) => `<u>${t}</u>`,
   paper: (t) => ` (${t})`,
+  legend: 'bold: best, underlined: second best',
   escape: (t) => t.replace(/\|/g, '\\|'),
 };
 const LATEX: Mark = {
   best: (t) => `\\textbf{${t}}`,
   second: (t) => `\\underline{${t}}`,
   paper: (t) => ` {\\footnotesize(${t})}`,
+  legend: 'bold: best, underlined: second best',
   escape: latexEscape,
 };
 const HTML: Mark = {
   best: (t) => `<b style="color:#c00000">${t}</b>`,
   second: (t) => `<span style="color:#0040c0">${t}</span>`,
   paper: (t) => ` <small style="color:#777">(${t})</small>`,
+  legend: 'red: best, blue: second best',
   escape: escapeMarkup,
 };
 
@@ -40,12 +51,23 @@ function cellText(cell: Cell, { digits }: TableColumn, mark: Mark): string {
   return ranked + mark.paper(cell.paper.toFixed(digits) + agreement);
 }
 
+/** What the reader must know, with the marks where there are some. */
+function notesOf({ notes, rows }: Table, { legend }: Mark): string[] {
+  const ranked = rows.some((row) => row.cells.some(({ rank }) => rank !== undefined));
+  return [...notes, ...(ranked ? [`${legend} of the trained rows of its network`] : [])];
+}
+
 const heads = ({ columns }: Table): string[] => columns.map(({ group, title }) => `${group} ${title}`);
 const labels = (row: TableRow): string[] => [row.network, row.method];
 
-/** Header and rows as text, for a terminal. */
-export function tableCells(table: Table): { readonly header: string[]; readonly rows: string[][] } {
+/** Header and rows as text, and what is to be known of them, for a terminal. */
+export function tableCells(table: Table): {
+  readonly header: string[];
+  readonly rows: string[][];
+  readonly notes: string[];
+} {
   return {
+    notes: notesOf(table, PLAIN),
     header: ['network', 'process', ...heads(table)],
     rows: table.rows.map((row) => [
       ...labels(row),
@@ -60,7 +82,7 @@ export function tableMarkdown(table: Table): string {
   return [
     `# ${table.title}`,
     '',
-    ...table.notes.map((note) => `- ${note}`),
+    ...notesOf(table, MARKDOWN).map((note) => `- ${note}`),
     '',
     line(header),
     line(header.map(() => '---')),
@@ -82,7 +104,7 @@ export function tableLatex(table: Table): string {
   ]);
   return [
     `% ${table.title}`,
-    ...table.notes.map((note) => `% ${note}`),
+    ...notesOf(table, LATEX).map((note) => `% ${note}`),
     `\\begin{tabular}{ll${'r'.repeat(table.columns.length)}}`,
     '\\toprule',
     `${header.join(' & ')} \\\\`,
@@ -117,7 +139,9 @@ export function tableHtml(table: Table): string {
     `<thead><tr><th></th><th></th>${groups.map(({ group, span }) => `<th colspan="${span}">${escapeMarkup(group)}</th>`).join('')}</tr>`,
     `<tr><th>SR network</th><th>training process</th>${table.columns.map(({ title }) => `<th>${title}</th>`).join('')}</tr></thead>`,
     `<tbody>${rows.join('\n')}</tbody></table>`,
-    `<ul>${table.notes.map((note) => `<li>${escapeMarkup(note)}</li>`).join('')}</ul>`,
+    `<ul>${notesOf(table, HTML)
+      .map((note) => `<li>${escapeMarkup(note)}</li>`)
+      .join('')}</ul>`,
     '',
   ].join('\n');
 }

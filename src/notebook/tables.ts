@@ -87,10 +87,8 @@ async function complete(
  * brackets, and a mark that says whether "Ours" compares to a row as it does in the paper.
  */
 export async function showTable(table: Table): Promise<void> {
-  const { header, rows } = tableCells(table);
-  const plain = [table.title, ...table.notes, header.join('\t'), ...rows.map((row) => row.join('\t'))].join(
-    '\n',
-  );
+  const { header, rows, notes } = tableCells(table);
+  const plain = [table.title, ...notes, header.join('\t'), ...rows.map((row) => row.join('\t'))].join('\n');
   await show(text(plain, tableHtml(table)));
 }
 

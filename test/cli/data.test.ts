@@ -62,6 +62,16 @@ describe('mimicsr data', () => {
     expect(json.map((m) => m.name)).toEqual(manifests().map((m) => m.name));
   });
 
+  it('says that there is nothing to verify', async () => {
+    expect(await mimicsr('data', 'verify')).toMatchObject({ code: 0, out: `nothing to verify in ${root}\n` });
+  });
+
+  it('points to the help of the subcommand that was called wrongly', async () => {
+    const { code, err } = await mimicsr('data', 'fetch', '--no-such');
+    expect(code).toBe(2);
+    expect(err).toContain('(mimicsr data fetch --help shows the options and an example)');
+  });
+
   it('imports, tells, prints and verifies', async () => {
     const refused = await mimicsr('data', 'import', 'BSDS500', pictures());
     expect(refused).toMatchObject({ code: 2, out: '' });

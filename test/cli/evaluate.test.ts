@@ -77,6 +77,7 @@ describe('mimicsr evaluate', () => {
     [['--bicubic', '--network', 'seemore'], '--bicubic goes without --network'],
     [['--bicubic', '--preset', 'tiny'], '--bicubic goes without --preset'],
     [['--bicubic', '--tile', '64'], '--bicubic goes without --tile'],
+    [['--bicubic', '--engine', 'cpu'], '--bicubic goes without --engine'],
   ])('refuses flags that would change nothing: %j', async (flags, message) => {
     const { code, out, err } = await mimicsr('evaluate', '--benchmark', path('one'), ...flags);
     expect({ code, out }).toEqual({ code: 2, out: '' });

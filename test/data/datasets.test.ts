@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { datasetPairs, datasetPhotos, hasDataset } from '../../src/data/datasets';
+import { dataRoot } from '../../src/data/roots';
 import { drawScene } from '../../src/data/scenes';
 import { writeImage } from '../../src/image/file';
 import { cropImage } from '../../src/image/image';
@@ -63,6 +64,16 @@ describe('Data sets by name', () => {
     expect(hasDataset('photographs')).toBe(true);
     expect(hasDataset('no-such')).toBe(false);
     expect(() => datasetPairs('no-such')).toThrow(/no folder or dataset 'no-such': looked in /);
+  });
+
+  it.skipIf(process.platform === 'win32')('may be a folder with a colon in its name', async () => {
+    await writePair('take:2/HR/a.png', 'take:2/LR/a.png');
+    expect(datasetPairs(join(root, 'take:2')).size).toBe(1);
+  });
+
+  it('are below data/ where MIMICSR_DATA is empty', () => {
+    vi.stubEnv('MIMICSR_DATA', '');
+    expect(dataRoot()).toBe(resolve('data'));
   });
 
   it.skipIf(SHARED === undefined)(`read the sets at hand (${NO_SHARED})`, async () => {

@@ -151,6 +151,17 @@ describe('A request', () => {
     expect(open({ methods: ['l1', 'mimic'] })).not.toThrow();
   });
 
+  it('refuses what its grid would pass over', () => {
+    const open = (what: string, change: Partial<GridRequest>) => () =>
+      openRequest({ what, profile: 'smoke', ...change });
+    expect(open('ablations', { methods: ['l1'] })).toThrow('--processes: the rows of ablations are fixed');
+    expect(open('fig1', { methods: ['l1'] })).toThrow('--processes: the rows of fig1 are fixed');
+    expect(open('misalignment', { networks: ['dat', 'seemore'] })).toThrow(
+      '--networks dat,seemore: misalignment is of one network at a time',
+    );
+    expect(open('misalignment', { methods: ['l1'], networks: ['dat'] })).not.toThrow();
+  });
+
   it("refuses values of another grid's sweep", () => {
     expect(() => openRequest({ what: 'table1', lambdas: [1] })).toThrow(
       '--lambdas is for lambda: table1 has no such sweep',

@@ -61,6 +61,9 @@ describe('A filled grid', () => {
     expect(latex).toMatch(/SeeMoRe & Alignment Loss & \\textbf\{6\.10 \$\\pm\$ 1\.27\}/);
     expect(latex.match(/\\\\$/gm)).toHaveLength(1 + table.rows.length);
     expect(tableHtml(table)).toMatch(/colspan="3">SR-RAW: /);
+    expect(tableCells(table).notes.at(-1)).toBe('*: best of the trained rows of its network');
+    expect(tableMarkdown(table)).toContain('\n- bold: best, underlined: second best of the trained rows');
+    expect(tableMarkdown(fillGrid(table3, []))).not.toContain('best');
     const csv = tableCsv(table).trim().split('\n');
     expect(csv[0]).toBe('network,process,trainedOn,benchmark,lr,metric,value,half95,seeds,paper,agrees');
     expect(
