@@ -27,6 +27,8 @@ export { measureAlignment } from './mimic/measure-alignment';
 export type { LrMeasures, LrPicture, Truth } from './mimic/measure-alignment';
 export { loadMimicModule } from './mimic/trained-module';
 export type { TrainedModule } from './mimic/trained-module';
+export { saveWeights } from './train/checkpoint';
+export { loadNetwork } from './train/trained-network';
 export { DivergedError } from './train/diverged';
 export { bicubicUpscaler, evaluate, networkUpscaler, scores } from './train/evaluate';
 export type { Evaluation, EvaluateOptions, Scores, Upscaler } from './train/evaluate';

@@ -1,13 +1,11 @@
 /** The network that a command upscales with: a run's, or weights from a file; and its tiles. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { requireFit } from '../networks/fit';
-import { createNetwork, NETWORK_NAMES, NETWORKS } from '../networks/networks';
+import { NETWORK_NAMES, NETWORKS } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { DEFAULT_OVERLAP, DEFAULT_TILE, TILE_GRID } from '../networks/upscale';
-import { readRunConfig, runFiles } from '../train/run';
+import { loadNetwork } from '../train/trained-network';
 import { InputError } from '../util/errors';
-import { readWeights } from '../weights/load';
 import { count } from './arguments';
 
 /** The preset flag that commands share, with the presets of every network, the paper's first. */
@@ -64,18 +62,10 @@ export function openNetwork({ run, weights, network, preset }: NetworkFlags): Sr
       throw new InputError(
         `${run} is a run folder, which knows its network: leave --network and --preset out`,
       );
-    const files = runFiles(run);
-    const config = readRunConfig(files.config);
-    if (!existsSync(files.weights))
-      throw new InputError(`${run} has no ${files.weights} yet: the run wrote no checkpoint`);
-    return createNetwork(config.network.name, config.network.preset).loadStateDict(
-      readWeights(files.weights),
-      files.weights,
-    );
+    if (!existsSync(run)) throw new InputError(`no run folder ${run}`);
+    return loadNetwork(run);
   }
   if (network === undefined)
     throw new InputError(`--weights needs --network, one of ${NETWORK_NAMES.join(', ')}`);
-  const state = readWeights(weights!);
-  requireFit(network, preset, state, weights);
-  return createNetwork(network, preset).loadStateDict(state, weights);
+  return loadNetwork(weights!, network, preset);
 }

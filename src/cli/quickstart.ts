@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { datasetPairs, datasetPhotos, hasDataset } from '../data/datasets';
 import { imageOf, type PairSet } from '../data/pairs';
-import { findDataset } from '../data/roots';
 import { startEngine } from '../engine/engines';
 import { BENCHMARK_SEED } from '../experiments/benchmarks';
+import { photographs } from '../experiments/profiles';
 import { writeImage } from '../image/file';
 import { cropImage, type Image } from '../image/image';
 import { busiestSquare, enlargePixels, montage, type Panel } from '../image/montage';
@@ -17,7 +17,6 @@ import type { SrNetwork } from '../networks/sr-network';
 import { count, ENGINE_FLAG, number } from './arguments';
 import { interruptible, note, print, progress, table } from './output';
 
-const PHOTOGRAPHS = 'BSDS500-train';
 const BENCHMARK = 'Set5';
 
 interface Flags {
@@ -41,17 +40,17 @@ export function quickstartCommand(): Command {
     .action(async ({ iterations, seed, out, engine: pinned }: Flags) => {
       const engine = await startEngine(pinned);
       note(`engine ${engine.name}: ${engine.detail}`);
-      const photographs = findDataset(PHOTOGRAPHS);
+      const photos = photographs();
       const settings: TrainingSettings = {
         network: { name: 'seemore' },
         process: { name: 'l1' },
         data:
-          photographs === undefined
+          photos === undefined
             ? { kind: 'scenes', preset: 'aligned' }
-            : { kind: 'camera', preset: 'aligned', photos: PHOTOGRAPHS },
+            : { kind: 'camera', preset: 'aligned', photos },
         recipe: { batch: 8, iterations, seed, checkpointEvery: 50, logEvery: 10 },
       };
-      note(`training on ${photographs ?? 'drawn scenes (no photographs found: see mimicsr doctor)'}`);
+      note(`training on ${photos ?? 'drawn scenes (no photographs found: see mimicsr doctor)'}`);
       const run = await interruptible((signal) => train(out, settings, { progress, signal }));
       if (run.step < iterations) {
         note(`stopped after ${run.step} of ${iterations} iterations; the same command goes on from here`);

@@ -9,7 +9,7 @@
  * Nothing is decoded before it is asked for. Loader threads decode each picture once (`pair-store.ts`).
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, join, sep } from 'node:path';
 import { listImages } from '../image/file';
 import { InputError } from '../util/errors';
 import { filePhotos, type PhotoSource } from './camera-pairs';
@@ -29,8 +29,9 @@ export function datasetPairs(name: string): PairSet {
 }
 
 /**
- * The HR pictures of a set, or the pictures of a folder, without partners.
- * @throws InputError where it is not here, or has no pictures with the given values
+ * The HR pictures of a set, or the pictures of a folder, without partners: photographs to train on, so that those which the
+ * set's manifest knows to be in a benchmark are left out.
+ * @throws InputError where it is not here, or has no such pictures with the given values
  */
 export function datasetPhotos(name: string): PhotoSource {
   const { folder, values } = locate(name);
@@ -81,8 +82,16 @@ function stem(path: string): string {
 }
 
 function photosByManifest(folder: string, values: readonly string[]): string[] | undefined {
-  const hr = byManifest(folder, values)?.hr;
-  return hr && [...hr.values()];
+  const { manifest, hr } = byManifest(folder, values) ?? {};
+  if (hr === undefined) return undefined;
+  const leftOut = (manifest?.leftOut ?? []).map((path) => join(folder, path));
+  const photos = [...hr.values()].filter(
+    (photo) => !leftOut.some((path) => photo === path || photo.startsWith(path + sep)),
+  );
+  if (photos.length > 0) return photos;
+  throw new InputError(
+    `${folder}: all its pictures of ${values.join(', ')} are a benchmark's: ${manifest?.notes?.join(' ')}`,
+  );
 }
 
 /**

@@ -96,6 +96,8 @@ const setSchema = z.strictObject({
   layout: z.partialRecord(z.enum(['hr', 'lr', 'kernel', 'photo', 'raw']), text),
   /** HR size over LR size as stored: 1 where the LR was enlarged, 4 as the networks need it. */
   storedScale: z.union([z.literal(1), z.literal(4)]).optional(),
+  /** Files and folders that are pictures of a benchmark: never among the photographs to train on. */
+  leftOut: z.array(path).min(1).optional(),
   /** How many files of a kind there are where placeholders have given values; only what a source states. */
   counts: z.array(
     z.strictObject({ of: text, where: z.record(z.string(), z.string()).optional(), files: size }),

@@ -47,16 +47,15 @@ export async function probeEngines(): Promise<EngineReport[]> {
 }
 
 /**
- * Starts `pinned`, else the engine that MIMICSR_ENGINE names, else the best one available. Starting the running engine
- * again does nothing; a process keeps one engine, since tensors cannot move between them.
- * @throws InputError for an unknown name, and for a pinned engine that is not available (saying what to install)
+ * Starts `pinned`, else the engine that runs already, else that which MIMICSR_ENGINE names, else the best one available.
+ * Starting the running engine again does nothing; a process keeps one engine, since tensors cannot move between them.
+ * @throws InputError for an unknown name, for a pinned engine that is not available (saying what to install), and for
+ * another one than runs
  */
-export async function startEngine(
-  pinned: string | undefined = process.env.MIMICSR_ENGINE,
-): Promise<RunningEngine> {
-  // An empty MIMICSR_ENGINE is no choice.
-  const name =
-    pinned === undefined || pinned === '' ? (running?.name ?? (await bestAvailable())) : engineName(pinned);
+export async function startEngine(pinned?: string): Promise<RunningEngine> {
+  if (pinned === undefined && running !== undefined) return running;
+  const wanted = pinned ?? process.env.MIMICSR_ENGINE;
+  const name = wanted === undefined || wanted === '' ? await bestAvailable() : engineName(wanted);
   if (running !== undefined) {
     if (running.name === name) return running;
     throw new InputError(
@@ -70,6 +69,11 @@ export async function startEngine(
   await tf.ready();
   running = { name, detail: status.detail };
   return running;
+}
+
+/** @throws InputError where none runs: TensorFlow.js would compute on, with its slow plain one */
+export function requireEngine(): void {
+  if (running === undefined) throw new InputError('no engine is running: await startEngine() first');
 }
 
 function engineName(word: string): EngineName {

@@ -3,7 +3,7 @@ import type { CameraPresetName } from '../data/camera-presets';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { mimicCorrected, mimicRecoloured, mimicThroughCamera, type MimicSettings } from '../mimic/config';
 import { MODES, type Recipe, type TrainingSettings } from '../train/config';
-import { unknownName } from '../util/errors';
+import { knownName, unknownName } from '../util/errors';
 import { NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
 import {
@@ -15,11 +15,11 @@ import {
   type GridRow,
 } from './grid';
 import { missingModels, realNotes, tableNotes, variantNotes } from './grid-notes';
-import { METHODS, mimicReleased, type MethodName } from './methods';
+import { METHOD_NAMES, METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import {
   CORRECTIONS,
-  correctedWithLambda,
+  correctedWith,
   correctedWithout,
   recolouredThroughLens,
   recolouredTakenBack,
@@ -62,8 +62,14 @@ const MISALIGNED_METHODS = [
   'mimic-recoloured',
 ] as const satisfies readonly MethodName[];
 
-/** @throws InputError for an unknown grid */
+/**
+ * Options that a grid has no use for are passed over, so that one set of them serves several grids.
+ * @throws InputError for an unknown grid, network or process
+ */
 export function grid(name: string, profile: Profile, options: GridOptions = {}): Grid {
+  const { networks = [], network = [], methods = [] } = options;
+  for (const wanted of [...networks, network].flat()) knownName('network', wanted, NETWORK_NAMES);
+  for (const method of methods) knownName('process', method, METHOD_NAMES);
   switch (name as GridName) {
     case 'table1':
       return benchmarkTable('table1', 'SR-RAW', profile, options);
@@ -234,7 +240,12 @@ function lambdaSweep(profile: Profile, options: GridOptions): Grid {
     id: 'lambda',
     title: 'Weight lambda of the colour term',
     rows: lambdas.map((lambda) =>
-      row(`lambda ${lambda}`, { name: 'mimic', options: correctedWithLambda(lambda) }, 'srraw-like', true),
+      row(
+        `lambda ${lambda}`,
+        { name: 'mimic', options: correctedWith('lambda', lambda) },
+        'srraw-like',
+        true,
+      ),
     ),
     sweep: { name: 'lambda', values: lambdas, series: [METHODS['mimic-corrected'].label] },
   });

@@ -149,7 +149,8 @@ export function profile(name: string): Profile {
   return { name: known, ...PROFILES[known]() };
 }
 
-function photographs(): string | undefined {
+/** The photographs that are here for the simulated camera, by their name as a data set. */
+export function photographs(): string | undefined {
   return PHOTOGRAPHS.find(hasDataset);
 }
 

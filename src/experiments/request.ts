@@ -3,11 +3,10 @@
  * are. It opens to a grid with its plan, and turns back into the command line of a process that completes one run of it.
  */
 import { join } from 'node:path';
-import { NETWORK_NAMES } from '../networks/networks';
 import { InputError, knownName } from '../util/errors';
 import { GRID_NAMES, type Grid, type GridName, type GridOptions } from './grid';
 import { grid } from './grids';
-import { METHOD_NAMES, type MethodName } from './methods';
+import type { MethodName } from './methods';
 import { profile } from './profiles';
 import { planGrid, type Folders, type PlannedRun } from './runner';
 
@@ -72,8 +71,6 @@ const SWEEPS = [
 export function openRequest(request: GridRequest): OpenedRequest {
   const { what, networks, methods, seeds, iterations, lambdas, misalignments, runs = 'runs' } = request;
   knownName('table or figure', what, TARGETS);
-  networks?.forEach((name) => knownName('network', name, NETWORK_NAMES));
-  methods?.forEach((name) => knownName('process', name, METHOD_NAMES));
   refuseForeignOptions(request);
   const wanted = profile(request.profile ?? 'mini');
   const figure = FIGURES[what] as FigureRequest | undefined;

@@ -5,16 +5,15 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createNetwork } from '../networks/networks';
 import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
 import { train, type RunOptions } from '../train/run';
+import { loadNetwork } from '../train/trained-network';
 import { InputError } from '../util/errors';
 import { exclusively, isAbort } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
 import { MIMICSR_BIN, versions } from '../util/versions';
-import { readWeights } from '../weights/load';
 import { readSafetensorsMetadata } from '../weights/safetensors';
 import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
 import { runFolder, runRecord, type Experiment } from './experiment';
@@ -301,7 +300,6 @@ export function trainedUpscaler(
   const weights = trainedWeights(run, folders);
   if (weights === undefined) return undefined;
   const { name, preset } = run.experiment.config.network;
-  const network = createNetwork(name, preset).loadStateDict(readWeights(weights), weights);
-  network.train(false);
+  const network = loadNetwork(weights, name, preset);
   return { upscaler: networkUpscaler(network), dispose: () => network.dispose() };
 }

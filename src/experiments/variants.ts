@@ -35,9 +35,15 @@ export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
   }) as MimicSettings;
 }
 
-/** The corrected process with another weight of its colour term, which without weight would never act: 0 is without it. */
-export function correctedWithLambda(lambda: number): MimicSettings {
-  return { ...mimicCorrected(), lambda, ...(lambda === 0 ? SWITCHES.colour.off : {}) };
+/**
+ * The corrected process with another value of one of its options. A value that leaves a part out (lambda 0, flow 'none')
+ * leaves out with it what would never act without that part.
+ */
+export function correctedWith(option: string, value: number | string | boolean): MimicSettings {
+  const part = SWITCH_NAMES.find(
+    (name) => Object.entries(SWITCHES[name].off)[0].join() === `${option},${value}`,
+  );
+  return part === undefined ? { ...mimicCorrected(), [option]: value } : correctedWithout([part]);
 }
 
 /** The recoloured process whose module begins with what a sensor sees of the HR through a fitted lens blur. */

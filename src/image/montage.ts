@@ -18,11 +18,17 @@ const CAPTION = 22;
  * A grid of panels on white, captions below each.
  * @param rows panels, row by row
  * @param zoom every pixel becomes zoom x zoom
+ * @throws InputError without panels, and for panels of different sizes
  */
 export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Promise<Image> {
   const first = rows[0]?.[0];
   if (first === undefined) throw new InputError('a montage needs at least one picture');
   const [width, height] = [first.image.width * zoom, first.image.height * zoom];
+  const other = rows.flat().find(({ image }) => image.width !== first.image.width || image.height !== first.image.height);
+  if (other !== undefined) {
+    const sizeOf = ({ image, caption }: Panel): string => `'${caption}' is ${image.width}x${image.height}`;
+    throw new InputError(`the pictures of a montage have one size: ${sizeOf(first)}, ${sizeOf(other)}`);
+  }
   const columns = Math.max(...rows.map((row) => row.length));
   const size = { width: GAP + columns * (width + GAP), height: GAP + rows.length * (height + CAPTION + GAP) };
   const overlays: sharp.OverlayOptions[] = [];

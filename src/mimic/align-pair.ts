@@ -35,6 +35,7 @@ export interface AlignedPair {
 export interface AlignOptions {
   readonly module: MimicModule;
   readonly config: MimicConfig;
+  /** As `config.flow` names it. Absent: no warped LR, and all pixels count. */
   readonly flow?: FlowEstimator;
   /** Of the added noise. */
   readonly seed: number;

@@ -4,6 +4,7 @@
  * found by reflection, so the names of TypeScript fields are free.
  */
 import { createHash } from 'node:crypto';
+import { requireEngine } from '../engine/engines';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import type { Initialiser } from './init';
@@ -85,8 +86,9 @@ export abstract class Module {
     return this;
   }
 
-  /** Draws all initial values. Each parameter's stream is named by seed and key, so the order of drawing is no matter. */
+  /** Draws all initial values; an engine must be running. Each parameter's stream is named by seed and key, so the order of drawing is no matter. */
   initialise(seed: number): this {
+    requireEngine();
     for (const [key, parameter] of this.namedParameters())
       parameter.initialise(new Random(seed, 'init', key));
     return this;
@@ -106,11 +108,12 @@ export abstract class Module {
   }
 
   /**
-   * Loads every parameter and buffer. Nothing is changed unless all fit.
+   * Loads every parameter and buffer; an engine must be running. Nothing is changed unless all fit.
    * @param source what the state came from, for the message: a file name
    * @throws InputError listing every missing, unexpected, misshapen and non-finite key
    */
   loadStateDict(state: StateDict, source = 'state dict'): this {
+    requireEngine();
     const own = new Map(this.namedParameters());
     const faults: string[] = [];
     for (const [key, p] of own) {

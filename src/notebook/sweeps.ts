@@ -3,12 +3,7 @@ import { variantGrid, type Variant } from '../experiments/grids';
 import { METHODS } from '../experiments/methods';
 import { profile } from '../experiments/profiles';
 import type { Table } from '../experiments/table';
-import {
-  correctedWithLambda,
-  correctedWithout,
-  SWITCH_NAMES,
-  type SwitchName,
-} from '../experiments/variants';
+import { correctedWith, correctedWithout, SWITCH_NAMES, type SwitchName } from '../experiments/variants';
 import { mimicCorrected, mimicSchema, type MimicSettings } from '../mimic/config';
 import { recipe, type Recipe } from '../train/config';
 import { knownName, unknownName } from '../util/errors';
@@ -37,11 +32,10 @@ export async function sweep(
 
 function variantOf(parameter: string, value: number | string | boolean): Variant {
   const label = `${parameter} ${value}`;
-  const corrected = mimicCorrected();
   if (parameter in recipe()) {
     return {
       label,
-      process: { name: 'mimic', options: corrected },
+      process: { name: 'mimic', options: mimicCorrected() },
       recipe: { [parameter]: value },
       ours: true,
     };
@@ -50,9 +44,7 @@ function variantOf(parameter: string, value: number | string | boolean): Variant
   if (!known.includes(parameter)) {
     throw unknownName('parameter', parameter, [...known, ...Object.keys(recipe())]);
   }
-  const options =
-    parameter === 'lambda' ? correctedWithLambda(value as number) : { ...corrected, [parameter]: value };
-  return { label, process: { name: 'mimic', options }, ours: true };
+  return { label, process: { name: 'mimic', options: correctedWith(parameter, value) }, ours: true };
 }
 
 /** Which parts of the method are on. */

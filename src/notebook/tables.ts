@@ -47,7 +47,7 @@ function open(what: string | Grid, options: ReproduceOptions = {}): { grid: Grid
 /**
  * A table, every missing run of it trained and scored, with a live view. Interrupting the cell stops at the next iteration,
  * with a checkpoint, and gives the table as far as it is; running it again goes on.
- * @param what table1, table2, table3, importance, ablations, lambda, or a grid
+ * @param what table1, table2, table3, real, importance, misalignment, ablations, lambda, or a grid
  * @throws InputError for unknown names and missing data, saying what to fetch; runs that fail are named below the cell
  */
 export async function reproduce(what: string | Grid, options: ReproduceOptions = {}): Promise<Table> {

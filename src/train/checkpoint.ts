@@ -64,11 +64,11 @@ export function loadCheckpoint(path: string, trainer: Trained): number {
   return step;
 }
 
-/** Writes a network's weights alone, under their PyTorch names. */
+/** Writes a network's weights alone (`await network.stateDict()`), under their PyTorch names, as safetensors. */
 export function saveWeights(
   path: string,
   state: StateDict,
-  metadata: Readonly<Record<string, string>>,
+  metadata: Readonly<Record<string, string>> = {},
 ): void {
   const tensors = new Map<string, StoredTensor>();
   put(tensors, '', state);

@@ -11,6 +11,7 @@ import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import type { SrNetwork } from '../networks/sr-network';
 import { upscale } from '../networks/upscale';
+import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { imageOf, type PairSet } from '../data/pairs';
 
@@ -44,13 +45,17 @@ export function networkUpscaler(network: SrNetwork, tile?: number): Upscaler {
 /** MATLAB-compatible bicubic, the baseline of every table. */
 export const bicubicUpscaler: Upscaler = (lr) => Promise.resolve(imresize(lr, 4));
 
-/** Scores an upscaler on every pair of a set. */
+/**
+ * Scores an upscaler on every pair of a set.
+ * @throws InputError for a set without pairs
+ */
 export async function evaluate(
   upscaler: Upscaler,
   pairs: PairSet,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { crop = 4, saveTo } = options;
+  if (pairs.size === 0) throw new InputError(`${pairs.description}: there is nothing to evaluate on`);
   if (saveTo !== undefined) makeImageFolder(saveTo);
   const progress = (options.progress ?? silentProgress)(`evaluate ${pairs.description}`, pairs.size);
   const images: ({ image: string } & Scores)[] = [];

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { datasetPairs, datasetPhotos, hasDataset } from '../../src/data/datasets';
 import { dataRoot } from '../../src/data/roots';
@@ -64,6 +64,16 @@ describe('Data sets by name', () => {
     expect(hasDataset('photographs')).toBe(true);
     expect(hasDataset('no-such')).toBe(false);
     expect(() => datasetPairs('no-such')).toThrow(/no folder or dataset 'no-such': looked in /);
+  });
+
+  it('have no photograph of a benchmark to train on', async () => {
+    for (const name of ['train/100080', 'train/302003', 'val/3096', 'test/2018'])
+      await writeImage(join(root, 'BSDS500', `${name}.jpg`), hr);
+    const files = (name: string): string[] =>
+      datasetPhotos(name).files.map((file) => relative(join(root, 'BSDS500'), file));
+    expect(files('BSDS500:train')).toEqual([join('train', '100080.jpg')]); // 302003 is Set5's woman
+    expect(files('BSDS500')).toEqual([join('test', '2018.jpg'), join('train', '100080.jpg')]); // val is BSD100
+    expect(() => datasetPhotos('BSDS500:val')).toThrow(/all its pictures of val are a benchmark's: val is BSD100/);
   });
 
   it.skipIf(process.platform === 'win32')('may be a folder with a colon in its name', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { correctedWithout, SWITCH_NAMES } from '../../src/experiments/variants';
-import { mimicConfig } from '../../src/mimic/config';
+import { correctedWith, correctedWithout, SWITCH_NAMES } from '../../src/experiments/variants';
+import { mimicConfig, mimicCorrected } from '../../src/mimic/config';
 
 describe('the corrected process without parts', () => {
   it('is a valid configuration for every set of switches, and differs from every other', () => {
@@ -10,5 +10,20 @@ describe('the corrected process without parts', () => {
     const configs = sets.map((names) => JSON.stringify(mimicConfig(correctedWithout(names))));
     // Without flow nothing is masked, so there the switch of the mask does nothing.
     expect(new Set(configs).size).toBe(48);
+  });
+
+  it.each([
+    ['lambda', 0, 'colour'],
+    ['flow', 'none', 'flow'],
+    ['mask', false, 'mask'],
+    ['noise', false, 'noise'],
+    ['guidance', false, 'guidance'],
+    ['detach', false, 'detach'],
+  ] as const)('is what the value %s %s makes of it', (option, value, part) => {
+    expect(correctedWith(option, value)).toEqual(correctedWithout([part]));
+  });
+
+  it('keeps all parts with any other value', () => {
+    expect(correctedWith('lambda', 0.1)).toEqual({ ...mimicCorrected(), lambda: 0.1 });
   });
 });

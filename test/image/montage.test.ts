@@ -26,4 +26,9 @@ describe('montage', () => {
     const { width, height } = await montage(inRows(panels(9), 8), 10);
     expect([width, height]).toEqual([8 + 5 * 48, 8 + 2 * (40 + 22 + 8)]);
   });
+
+  it('refuses pictures of different sizes', async () => {
+    const other = { image: blankImage(4, 5), caption: 'other' };
+    await expect(montage([[...panels(1), other]])).rejects.toThrow("'0' is 4x4, 'other' is 4x5");
+  });
 });
