@@ -142,8 +142,8 @@ function geometryCurve({ rows, sweep }: Grid, measured: readonly MeasuredModule[
     for (const { value, row } of points) {
       const truth = measured.find(({ method }) => method === row.method)?.truth;
       for (const { picture, misalignment } of truth?.measures ?? []) {
-        // LR and warped LR are the same for every module.
-        const name = picture === 'mimicked' ? `${LR_CAPTIONS.mimicked}, ${label}` : LR_CAPTIONS[picture];
+        // The LR is the same for every module.
+        const name = picture === 'lr' ? LR_CAPTIONS.lr : `${LR_CAPTIONS[picture]}, ${label}`;
         const line = lines.get(name) ?? new Map<number, number>();
         if (!line.has(Number(value))) line.set(Number(value), misalignment);
         lines.set(name, line);

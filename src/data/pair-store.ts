@@ -71,16 +71,23 @@ export class PairStore {
   private write(row: number, { lr, hr }: Pictures): boolean {
     const { table, shared } = this;
     const units = Math.ceil((lr.data.length + hr.data.length) / UNIT);
-    const place = Atomics.add(table, this.used, units);
-    if ((place + units) * UNIT > shared.pixels.byteLength) {
-      Atomics.sub(table, this.used, units);
-      return false;
-    }
+    const place = this.take(units);
+    if (place === undefined) return false;
     table.set([place, lr.width, lr.height, hr.width, hr.height], row + ROW.place);
     const bytes = new Uint8Array(shared.pixels, place * UNIT, units * UNIT);
     bytes.set(lr.data);
     bytes.set(hr.data, lr.data.length);
     return true;
+  }
+
+  /** The place of that many free units, which are then in use; undefined where there are not so many. */
+  private take(units: number): number | undefined {
+    const { table, used, shared } = this;
+    for (;;) {
+      const place = Atomics.load(table, used);
+      if ((place + units) * UNIT > shared.pixels.byteLength) return undefined;
+      if (Atomics.compareExchange(table, used, place, place + units) === place) return place;
+    }
   }
 
   private read(row: number): Pictures {

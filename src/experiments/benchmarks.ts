@@ -4,7 +4,7 @@
  * Without reference (Table 3): the LR pictures of real pairs, or of the camera as it takes them.
  */
 import { cameraPairs, scenePhotos, type CameraPresetName, type PhotoSource } from '../data/camera-pairs';
-import { datasetPairs, datasetPhotos } from '../data/datasets';
+import { datasetPairs, datasetPhotos, hasDataset } from '../data/datasets';
 import { imageOf, pixelsOf, type PairSet } from '../data/pairs';
 import { imresize } from '../image/resize';
 import { PAPER_PROTOCOL } from '../metrics/metric';
@@ -40,9 +40,16 @@ export const NO_REFERENCE_METRICS = ['niqe', 'nrqm', 'pi'] as const;
 
 const SETTINGS: MetricSettings = { protocol: PAPER_PROTOCOL, program: 'pyiqa', models: {} };
 
-/** "Set5", "Set5 (srraw-like LR)". */
-export function benchmarkTitle({ name, lr }: Benchmark): string {
-  return lr === 'bicubic' || lr === 'real' ? name : `${name} (${lr} LR)`;
+/** "Set5", "Set5 (srraw-like LR)", "first 20 of BSD100". */
+export function benchmarkTitle({ name, lr, pictures }: Benchmark): string {
+  const set = pictures === undefined ? name : `first ${pictures} of ${name}`;
+  return lr === 'bicubic' || lr === 'real' ? set : `${set} (${lr} LR)`;
+}
+
+/** How many pictures it has; undefined where the data set is not here. */
+export function benchmarkSize(benchmark: Benchmark): number | undefined {
+  const { name } = benchmark;
+  return name === 'scenes' || hasDataset(name) ? benchmarkPairs(benchmark).size : undefined;
 }
 
 /** The metrics that a benchmark can be scored by here: those without reference need models, which may not be at hand. */

@@ -36,6 +36,12 @@ function dataName(data: DataConfig): string {
   return data.misaligned === undefined ? folder : `${folder}-${data.misaligned}`;
 }
 
+/** The data sets that its pairs are made of, by name; none where scenes are drawn. */
+export function setsOf({ config: { data } }: Experiment): string[] {
+  if (data.kind === 'scenes') return [];
+  return [data.kind === 'pairs' ? data.folder : data.photos];
+}
+
 /**
  * What names the preparation (`train/preparation`) that an experiment begins with: those with the same name share it, and
  * whichever comes first makes it. Undefined where there is nothing to prepare.

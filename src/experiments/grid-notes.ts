@@ -79,7 +79,11 @@ function weights({ methods }: Profile): string[] {
   const cx = METHODS.cx.process(methods);
   const features = 'options' in cx ? cx.options?.features : undefined;
   return [
-    ...(flow === 'small' ? ["flow: the kit's own small network, not PWC-Net"] : []),
+    ...(flow === 'small'
+      ? [
+          "flow: the kit's own small network, not PWC-Net, whose warp factor W/(W-1) the released processes keep",
+        ]
+      : []),
     ...(colour === 'cielab' ? ['colour term: CIELAB, not CDNet'] : []),
     ...(features === 'random-orthogonal'
       ? ['CX, CoBi, Pseudo GT: features of a fixed random stack, not VGG19']

@@ -6,8 +6,9 @@ import type { AuxiliaryInputConfig } from '../baselines/auxiliary-input';
 import type { FlowName } from '../flow/estimators';
 import type { ColourName } from '../losses/colour-terms';
 import type { FeatureName } from '../losses/features';
-import type { DataConfig, ProcessConfig } from '../train/config';
+import type { ProcessConfig } from '../train/config';
 import { InputError } from '../util/errors';
+import { setsOf } from './experiment';
 import { missingBenchmarks, type PlannedRun } from './runner';
 import type { ResultRow } from './store';
 
@@ -25,7 +26,7 @@ const WEIGHTS: Readonly<Record<string, string>> = {
 /** What is missing for runs that are still to do, each once, with the commands that bring it: "Set5: mimicsr data fetch Set5". */
 export function missingMaterial(runs: readonly PlannedRun[], results: readonly ResultRow[]): string[] {
   const sets = runs.flatMap((run) => [
-    ...(run.experiment === undefined ? [] : setsOf(run.experiment.config.data)),
+    ...(run.experiment === undefined ? [] : setsOf(run.experiment)),
     ...missingBenchmarks(run, results).flatMap(({ name }) => (name === 'scenes' ? [] : [name])),
   ]);
   const weights = runs.flatMap(({ experiment }) =>
@@ -49,11 +50,6 @@ export function requireMaterial(runs: readonly PlannedRun[], results: readonly R
 
 export function missingText(missing: readonly string[]): string {
   return ['the runs need what is not here:', ...missing].join('\n  ');
-}
-
-function setsOf(data: DataConfig): string[] {
-  if (data.kind === 'scenes') return [];
-  return [data.kind === 'pairs' ? data.folder : data.photos];
 }
 
 function weightsOf(process: ProcessConfig): string[] {

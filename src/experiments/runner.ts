@@ -6,7 +6,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
-import { train, type RunOptions } from '../train/run';
+import { hasDataset } from '../data/datasets';
+import type { DataConfig } from '../train/config';
+import { openPairs, train, type RunOptions } from '../train/run';
 import { loadNetwork } from '../train/trained-network';
 import { InputError } from '../util/errors';
 import { exclusively, isAbort } from '../util/exclusive';
@@ -15,8 +17,8 @@ import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
 import { MIMICSR_BIN, versions } from '../util/versions';
 import { readSafetensorsMetadata } from '../weights/safetensors';
-import { benchmarkPairs, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
-import { runFolder, runRecord, type Experiment } from './experiment';
+import { benchmarkPairs, benchmarkSize, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
+import { runFolder, runRecord, setsOf, type Experiment } from './experiment';
 import type { Grid } from './grid';
 import { runProcesses } from './process-pool';
 import { mergeResults, readResults, rowKey, writeResults, type ResultRow, type ScoreMetric } from './store';
@@ -101,20 +103,54 @@ function lacksWeights(run: PlannedRun, folders: Folders): boolean {
   return run.weights && run.experiment !== undefined && trainedWeights(run, folders) === undefined;
 }
 
-/** All scores that are known of some runs: the results file's and the run folders', which are newer. */
-export function knownResults(plan: readonly PlannedRun[], { runs, results }: Folders): ResultRow[] {
+/** All scores that are known of some runs and count: the results file's and the run folders', which are newer. */
+export function knownResults(plan: readonly PlannedRun[], folders: Folders): ResultRow[] {
+  return countedResults(plan, storedResults(plan, folders));
+}
+
+function storedResults(plan: readonly PlannedRun[], { runs, results }: Folders): ResultRow[] {
   return mergeResults(readResults(results), ...plan.map(({ id }) => readResults(scoresFile(runs, id))));
 }
 
-/** Merges the scores of the run folders into the results file. @returns all of the plan and of the file */
+/**
+ * Without those of a plan's runs that were made with other data than is here under the same names: another number of pictures
+ * in a benchmark, other pairs in the training. Where the data is not here its scores count.
+ */
+function countedResults(plan: readonly PlannedRun[], rows: readonly ResultRow[]): ResultRow[] {
+  const byId = new Map(plan.map((run) => [run.id, run]));
+  const fingerprint = once((data: DataConfig) => openPairs(data).fingerprint());
+  const size = once(benchmarkSize);
+  return rows.filter((row) => {
+    const { experiment, benchmarks = [] } = byId.get(row.experiment) ?? {};
+    const benchmark = benchmarks.find(({ name, lr }) => name === row.benchmark && lr === row.lr);
+    if (benchmark !== undefined && (size(benchmark) ?? row.images) !== row.images) return false;
+    return (
+      experiment === undefined ||
+      !setsOf(experiment).every(hasDataset) ||
+      fingerprint(experiment.config.data) === row.pairsSha256
+    );
+  });
+}
+
+/** A function of plain data that is computed once for each. */
+function once<In, Out>(compute: (input: In) => Out): (input: In) => Out {
+  const known = new Map<string, Out>();
+  return (input) => {
+    const key = JSON.stringify(input);
+    if (!known.has(key)) known.set(key, compute(input));
+    return known.get(key)!;
+  };
+}
+
+/** Merges the scores of the run folders into the results file. @returns all that count of the plan and of the file */
 export async function collectResults(
   plan: readonly PlannedRun[],
   folders: Folders,
 ): Promise<readonly ResultRow[]> {
   const merge = (): ResultRow[] => {
-    const results = knownResults(plan, folders);
+    const results = storedResults(plan, folders);
     writeResults(folders.results, results);
-    return results;
+    return countedResults(plan, results);
   };
   return exclusively(`${folders.results}.lock`, merge, { waitMs: 60_000 });
 }

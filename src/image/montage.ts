@@ -24,7 +24,9 @@ export async function montage(rows: readonly (readonly Panel[])[], zoom = 1): Pr
   const first = rows[0]?.[0];
   if (first === undefined) throw new InputError('a montage needs at least one picture');
   const [width, height] = [first.image.width * zoom, first.image.height * zoom];
-  const other = rows.flat().find(({ image }) => image.width !== first.image.width || image.height !== first.image.height);
+  const other = rows
+    .flat()
+    .find(({ image }) => image.width !== first.image.width || image.height !== first.image.height);
   if (other !== undefined) {
     const sizeOf = ({ image, caption }: Panel): string => `'${caption}' is ${image.width}x${image.height}`;
     throw new InputError(`the pictures of a montage have one size: ${sizeOf(first)}, ${sizeOf(other)}`);

@@ -1,6 +1,6 @@
 /**
  * What a trained mimicking module makes of one LR/HR pair, to look at and to measure: the mimicked LR, the LR warped by
- * the flow that its training uses, and what both should lie on, the shrunk HR.
+ * the flow that its training uses (and recoloured, where it does that), and what all should lie on, the shrunk HR.
  *
  * With `patch` the pair goes through as in training, patch by patch (each with its own guidance vector, its own flow and,
  * as released, its own stretched grid), and the outputs are put together again; without, as a whole.
@@ -10,22 +10,27 @@ import { noiseImage } from '../data/noise-image';
 import type { FlowEstimator } from '../flow/estimator';
 import { blankImage, cropImage, type Image } from '../image/image';
 import { imageTensor, tensorImage } from '../image/tensor';
+import { recoloured } from '../losses/recoloured';
 import { staysInside } from '../metrics/alignment';
 import { warpFactors } from '../ops/warp';
 import { Random } from '../util/random';
 import { InputError } from '../util/errors';
+import { cameraFinish } from './camera-finish';
 import { noiseMode, type MimicConfig } from './config';
 import { MIMIC_MINIMUM_SIDE, type MimicModule } from './module';
-import { degradationTarget, mimic } from './step';
+import { alignedLr, mimic } from './step';
 
 /** Pictures of LR size; with patches, of as much of it as whole patches cover. RGB pictures in [0,1]. */
 export interface AlignedPair {
   readonly lr: Image;
   /** The HR as the process shrinks it; bicubic overshoots are left in. */
   readonly shrunkHr: Image;
+  /** As the SR network gets it. */
   readonly mimicked: Image;
   /** The LR in the HR's geometry, black where it comes from outside; absent without a flow estimator. */
   readonly warped?: Image;
+  /** The warped LR with the shrunk HR's colours, which the module was trained to match; where its training recolours. */
+  readonly recoloured?: Image;
   /** [h, w, 2] what `warped` was moved by, pixels. */
   readonly displacement?: Image;
   /** [h, w, 1]: 1 where the warped LR comes from inside the picture; all 1 without flow. */
@@ -82,6 +87,7 @@ export async function alignPair(lr: Image, hr: Image, options: AlignOptions): Pr
     ...(options.flow === undefined
       ? {}
       : { warped: stitched((p) => p.warped!), displacement: stitched((p) => p.displacement!) }),
+    ...(rows[0][0].recoloured === undefined ? {} : { recoloured: stitched((p) => p.recoloured!) }),
   };
 }
 
@@ -100,16 +106,19 @@ async function alignPatch(
       hr: imageTensor(hr),
       ...(noise === undefined ? {} : { noise: imageTensor(noise) }),
     };
-    const { h, mimicked } = mimic(module, batch, config);
-    const { target, mask, flow: found } = degradationTarget(batch, h, flow, config);
+    const { h, mimicked: made } = mimic(module, batch, config);
+    const mimicked = config.finish ? cameraFinish(made, random) : made;
+    const aligned = alignedLr(batch, h, flow, config);
+    const { target: warped, mask, flow: found } = aligned;
     if (found === undefined) return { shrunkHr: h, mimicked };
     const { factorX, factorY } = warpFactors(height, width, config.corrections.warp ? 'exact' : 'released');
     const displacement = tf.mul<tf.Tensor4D>(found, tf.tensor1d([factorX, factorY]));
     return {
       shrunkHr: h,
       mimicked,
-      warped: target,
+      warped,
       displacement,
+      ...(config.recolour ? { recoloured: recoloured(aligned, h).target } : {}),
       ...(mask === undefined ? {} : { valid: mask }),
     };
   });
@@ -119,10 +128,17 @@ async function alignPatch(
   } finally {
     tf.dispose(tensors);
   }
-  const { shrunkHr, mimicked, warped, displacement } = images;
+  const { shrunkHr, mimicked, warped, recoloured: recolouredLr, displacement } = images;
   const still = blankImage(width, height, 2);
   const valid = images.valid ?? staysInside(displacement ?? still);
-  return { lr, shrunkHr, mimicked, valid, ...(warped === undefined ? {} : { warped, displacement }) };
+  return {
+    lr,
+    shrunkHr,
+    mimicked,
+    valid,
+    ...(warped === undefined ? {} : { warped, displacement }),
+    ...(recolouredLr === undefined ? {} : { recoloured: recolouredLr }),
+  };
 }
 
 /** Pictures of equal size side by side, row below row. */

@@ -9,6 +9,7 @@ import type { LrPicture } from './measure-alignment';
 export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
   lr: 'LR',
   warped: 'warped LR',
+  recoloured: 'warped LR, recoloured',
   mimicked: 'mimicked LR',
 };
 
@@ -20,9 +21,10 @@ export interface AlignmentPictures {
 }
 
 export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPictures> {
-  const { lr, warped, mimicked, shrunkHr, valid } = pair;
+  const { lr, warped, recoloured, mimicked, shrunkHr, valid } = pair;
   const shown: [LrPicture, Image][] = [['lr', lr]];
   if (warped !== undefined) shown.push(['warped', warped]);
+  if (recoloured !== undefined) shown.push(['recoloured', recoloured]);
   shown.push(['mimicked', mimicked]);
   const maps = shown.map(([, image]) => masked(pixelError(image, shrunkHr).map, valid));
   const most = commonScale(maps);

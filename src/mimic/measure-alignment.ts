@@ -9,7 +9,7 @@ import { colourError, endPointError, pixelError, shownMisalignment, staysInside 
 import { noiseLevel, spectrumDistance } from '../metrics/degradation-fidelity';
 import type { AlignedPair } from './align-pair';
 
-export type LrPicture = 'lr' | 'warped' | 'mimicked';
+export type LrPicture = 'lr' | 'warped' | 'recoloured' | 'mimicked';
 
 /** Of one LR picture, over the pixels where the warped LR comes from inside the picture. */
 export interface LrMeasures {
@@ -37,7 +37,7 @@ export type Truth = Pick<CameraShot, 'aligned' | 'flow'>;
  * @param truth of the shot; absent: the shrunk HR stands for the true LR, and there is no true flow
  */
 export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[] {
-  const { lr, warped, mimicked, displacement, valid } = pair;
+  const { lr, warped, recoloured, mimicked, displacement, valid } = pair;
   const covered = (image: Image): Image => cropImage(image, 0, 0, lr.width, lr.height);
   const aligned = truth === undefined ? pair.shrunkHr : covered(truth.aligned);
   const flow = truth && covered(truth.flow);
@@ -61,6 +61,9 @@ export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[]
   return [
     measures('lr', lr, still),
     ...(warped === undefined ? [] : [measures('warped', filled(warped, lr, valid), displacement)]),
+    ...(recoloured === undefined
+      ? []
+      : [measures('recoloured', filled(recoloured, lr, valid), displacement)]),
     measures('mimicked', mimicked),
   ];
 }

@@ -75,7 +75,8 @@ export function degradationTarget(
   return config.recolour ? recoloured(aligned, h) : aligned;
 }
 
-function alignedLr(
+/** The real LR in the HR's geometry, with its own colours; without flow as it lies. */
+export function alignedLr(
   batch: PairBatch,
   h: tf.Tensor4D,
   estimator: FlowEstimator | undefined,

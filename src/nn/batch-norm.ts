@@ -49,7 +49,9 @@ export class BatchNorm extends Module {
 
 function moveTowards(running: Parameter, batch: tf.Tensor1D): void {
   tf.tidy(() => {
-    const moved = tf.add(tf.mul(running.value<tf.Tensor1D>(), 1 - MOMENTUM), tf.mul(batch, MOMENTUM));
-    running.variable.assign(moved);
+    const before = running.value<tf.Tensor1D>();
+    // With a value that is not finite they would never be finite again, though the update of that batch is skipped.
+    const moved = tf.add(tf.mul(before, 1 - MOMENTUM), tf.mul(batch, MOMENTUM));
+    running.variable.assign(tf.where(tf.isFinite(batch), moved, before));
   });
 }

@@ -6,8 +6,8 @@ import { photograph } from '../../src/data/camera';
 import { CAMERA_PRESETS, drawCamera } from '../../src/data/camera-presets';
 import { drawScene } from '../../src/data/scenes';
 import { readImage, writeImage } from '../../src/image/file';
-import { alignPair } from '../../src/mimic/align-pair';
-import { mimicConfig } from '../../src/mimic/config';
+import { alignPair, type AlignedPair } from '../../src/mimic/align-pair';
+import { mimicConfig, mimicThroughCamera, type MimicConfig } from '../../src/mimic/config';
 import { measureAlignment } from '../../src/mimic/measure-alignment';
 import { MimicModule } from '../../src/mimic/module';
 import { loadFlowEstimator } from '../../src/flow/estimators';
@@ -63,6 +63,23 @@ describe('mimicsr align', () => {
     expect(warped.endPoint!).toBeLessThan(0.6 * lr.endPoint!);
     expect(warped.misalignment).toBeLessThan(lr.misalignment);
     expect([pair.mimicked.width, pair.mimicked.height]).toEqual([64, 64]);
+    module.dispose();
+    flow.dispose();
+  });
+
+  it('shows recoloured what a recolouring training compares with, and finished what the SR network gets', async () => {
+    const flow = loadFlowEstimator('small');
+    const module = new MimicModule({ guidance: true, lens: true }).initialise(1);
+    const both = mimicConfig(mimicThroughCamera());
+    const align = (config: MimicConfig): Promise<AlignedPair> =>
+      alignPair(shot.lr, shot.hr, { module, config, flow, seed: 0 });
+    const [finished, plain] = [await align(both), await align({ ...both, finish: undefined })];
+    const measures = measureAlignment(finished, shot);
+    expect(measures.map(({ picture }) => picture)).toEqual(['lr', 'warped', 'recoloured', 'mimicked']);
+    const [lr, warped, recoloured, mimicked] = measures;
+    expect(warped.colour).toBeGreaterThan(lr.colour / 2);
+    expect(recoloured.colour).toBeLessThan(warped.colour / 2);
+    expect(mimicked.noise).toBeGreaterThan(measureAlignment(plain, shot)[3].noise);
     module.dispose();
     flow.dispose();
   });

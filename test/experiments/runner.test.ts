@@ -9,13 +9,14 @@ import { profile } from '../../src/experiments/profiles';
 import {
   completeRun,
   hasTrained,
+  knownResults,
   missingBenchmarks,
   openRuns,
   planGrid,
   runGrid,
   trainedUpscaler,
 } from '../../src/experiments/runner';
-import { readResults } from '../../src/experiments/store';
+import { readResults, writeResults, type ResultRow } from '../../src/experiments/store';
 import { runFiles } from '../../src/util/run-files';
 import { leavesNoTensors, startTestEngine } from '../engines';
 
@@ -116,6 +117,20 @@ describe('A grid', () => {
     await expect(
       alignmentTruth(join(folders.runs, plan[1].id), { camera: 'aligned', pictures: 'scenes' }),
     ).rejects.toThrow(/it trained no mimicking module/);
+  });
+
+  it('counts no score of other data than is here under the same name', () => {
+    const counted = (change: (row: ResultRow) => ResultRow): string[] => {
+      const results = join(root, 'changed', 'scores.csv');
+      writeResults(results, readResults(folders.results).map(change));
+      const known = knownResults(plan, { runs: join(root, 'no-runs'), results });
+      return [...new Set(known.map(({ process }) => process))].sort();
+    };
+    const all = ['L1', 'Ours, corrected', 'bicubic'];
+    expect(counted((row) => row)).toEqual(all);
+    expect(counted((row) => ({ ...row, images: row.images + 1 }))).toEqual([]);
+    const trained = (row: ResultRow): boolean => row.process === 'L1';
+    expect(counted((row) => (trained(row) ? { ...row, pairsSha256: 'other' } : row))).toEqual(all.slice(1));
   });
 
   it('a run that fails does not stop the others, and is named', async () => {
