@@ -38,9 +38,13 @@ export function requireCrop(crop: number): void {
     throw new InputError(`crop must be a whole number of pixels, 0 or more, found ${crop}`);
 }
 
+/** No reference in [0,1] has such a value, nor bicubic's overshoots; nearly every one in 0 to 255 has. */
+const ABOVE_WHITE = 4;
+
 /**
  * The part of a pair that is scored, cropped on all sides.
- * @throws InputError unless both are RGB of the same size and at least `least` pixels remain on each axis.
+ * @throws InputError unless both are RGB of the same size and at least `least` pixels remain on each axis, and for a
+ * reference on the scale of 0 to 255 (of the image a network may have made anything).
  */
 export function cropPair(image: Image, reference: Image, crop: number, least: number): [Image, Image] {
   const size = (i: Image): string => `${i.width}x${i.height}x${i.channels}`;
@@ -50,6 +54,8 @@ export function cropPair(image: Image, reference: Image, crop: number, least: nu
     );
   }
   requireCrop(crop);
+  if (reference.data.some((v) => v > ABOVE_WHITE))
+    throw new InputError('the reference has values far above 1: expected pictures in [0,1], not 0 to 255');
   const [width, height] = [image.width - 2 * crop, image.height - 2 * crop];
   if (width < least || height < least) {
     throw new InputError(

@@ -125,6 +125,9 @@ describe('pairs that cannot be compared are errors', () => {
     const broken = { ...a, data: a.data.slice() };
     broken.data[(10 * 20 + 10) * 3] = NaN;
     expect(() => metric(broken, a)).toThrow(/holds NaN/);
+    const grey255 = { ...a, data: a.data.map((v) => 255 * v) };
+    expect(() => metric(grey255, grey255, RGB0)).toThrow(/expected pictures in \[0,1\], not 0 to 255/);
+    expect(() => metric(grey255, a, RGB0)).not.toThrow(); // a network may have made anything
   });
 
   test('SSIM needs one whole window after the crop', () => {
