@@ -1,4 +1,5 @@
 /** Parsers of command-line values; each says what it expected. */
+import { NETWORK_NAMES, NETWORKS } from '../networks/networks';
 import { InputError } from '../util/errors';
 
 /** A whole number, `least` or more. */
@@ -25,4 +26,13 @@ export function number(flag: string): (text: string) => number {
 export const ENGINE_FLAG = [
   '--engine <name>',
   'tensor engine: torch, node-gpu, node, webgpu, wasm, cpu',
+] as const;
+
+/** The preset flag that commands share, with the presets of every network, the paper's first. */
+export const PRESET_FLAG = [
+  '--preset <name>',
+  `size of the network, by default the paper's, here the first: ${NETWORK_NAMES.map((name) => {
+    const { paper, presets } = NETWORKS[name];
+    return `${name} ${[paper, ...presets.filter((preset) => preset !== paper)].join(', ')}`;
+  }).join('; ')}`,
 ] as const;

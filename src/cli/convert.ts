@@ -13,7 +13,7 @@ import { writeOnnx } from '../weights/onnx/export';
 import { writePyTorch } from '../weights/pytorch-write';
 import { writeSafetensors } from '../weights/safetensors';
 import { elementCount, readWeightFile, type StoredTensor, type TensorRecord } from '../weights/tensor-file';
-import { PRESET_FLAG } from './network-source';
+import { PRESET_FLAG } from './arguments';
 import { print } from './output';
 
 interface Flags {

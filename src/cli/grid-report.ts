@@ -7,7 +7,8 @@ import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
 import { sweepLines, type Grid } from '../experiments/grid';
 import type { OpenedRequest } from '../experiments/request';
-import { hasTrained, type Folders } from '../experiments/runner';
+import type { Folders } from '../experiments/known-results';
+import { hasTrained } from '../experiments/runner';
 import type { Table } from '../experiments/table';
 import { tableCells } from '../experiments/table-text';
 import { writeImage } from '../image/file';
@@ -127,7 +128,7 @@ async function writeFigure5(opened: OpenedRequest): Promise<void> {
   );
 }
 
-/** By the size of the misalignment: how far the LR, the warped LR and the mimicked LR are off. */
+/** By the size of the misalignment: how far the LR and what is made of it are off. */
 async function writeGeometry(opened: OpenedRequest): Promise<void> {
   const { folders, grid } = opened;
   const measured = await measureModules(opened);

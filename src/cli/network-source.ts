@@ -1,21 +1,12 @@
 /** The network that a command upscales with: a run's, or weights from a file; and its tiles. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { NETWORK_NAMES, NETWORKS } from '../networks/networks';
+import { NETWORK_NAMES } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
 import { DEFAULT_OVERLAP, DEFAULT_TILE, TILE_GRID } from '../networks/upscale';
 import { loadNetwork } from '../train/trained-network';
 import { InputError } from '../util/errors';
-import { count } from './arguments';
-
-/** The preset flag that commands share, with the presets of every network, the paper's first. */
-export const PRESET_FLAG = [
-  '--preset <name>',
-  `size of the network, by default the paper's, here the first: ${NETWORK_NAMES.map((name) => {
-    const { paper, presets } = NETWORKS[name];
-    return `${name} ${[paper, ...presets.filter((preset) => preset !== paper)].join(', ')}`;
-  }).join('; ')}`,
-] as const;
+import { count, PRESET_FLAG } from './arguments';
 
 const LEAST_TILE = 2 * DEFAULT_OVERLAP;
 
@@ -58,12 +49,8 @@ export function openNetwork({ run, weights, network, preset }: NetworkFlags): Sr
     throw new InputError('give either --run FOLDER or --weights FILE with --network NAME');
   }
   if (run !== undefined) {
-    if (network !== undefined || preset !== undefined)
-      throw new InputError(
-        `${run} is a run folder, which knows its network: leave --network and --preset out`,
-      );
     if (!existsSync(run)) throw new InputError(`no run folder ${run}`);
-    return loadNetwork(run);
+    return loadNetwork(run, network, preset);
   }
   if (network === undefined)
     throw new InputError(`--weights needs --network, one of ${NETWORK_NAMES.join(', ')}`);

@@ -4,14 +4,9 @@ import { startEngine } from '../engine/engines';
 import { estimateSeconds } from '../experiments/estimate';
 import { missingMaterial, missingText, requireMaterial } from '../experiments/material';
 import { cellArguments, openRequest } from '../experiments/request';
-import {
-  completeRun,
-  knownResults,
-  openRuns,
-  runGrid,
-  type Folders,
-  type PlannedRun,
-} from '../experiments/runner';
+import { knownResults, uncountedText, type Folders } from '../experiments/known-results';
+import type { PlannedRun } from '../experiments/plan';
+import { completeRun, openRuns, runGrid } from '../experiments/runner';
 import { fillGrid } from '../experiments/table';
 import { writeTable } from '../experiments/table-files';
 import { InputError, unknownName } from '../util/errors';
@@ -100,6 +95,8 @@ async function completeCell(
 
 function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   const results = knownResults(plan, folders);
+  const uncounted = uncountedText(plan, folders);
+  if (uncounted !== undefined) note(uncounted);
   const open = openRuns(plan, results, folders);
   const times = estimateSeconds(open, results);
   print(

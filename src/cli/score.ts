@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import type { Program } from '../metrics/grey-plane';
 import { FULL_REFERENCE, METRIC_NAMES, type MetricName } from '../metrics/metrics';
 import { describe, score, type ScoreTable } from '../metrics/score';
-import { InputError } from '../util/errors';
+import { InputError, knownName } from '../util/errors';
 import { versions } from '../util/versions';
 import { count } from './arguments';
 import { print, printJson, progress, table } from './output';
@@ -49,7 +49,7 @@ export function scoreCommand(): Command {
         '  mimicsr score upscaled --metric psnr,ssim --reference data/Set5/HR --y --crop 4 --csv > scores.csv',
     )
     .action(async (paths: string[], flags: Flags) => {
-      const metrics = [...new Set(flags.metric)] as MetricName[];
+      const metrics = [...new Set(flags.metric)].map((name) => knownName('metric', name, METRIC_NAMES));
       const { reference, y, crop, program, niqeModel: niqe, nrqmModel: nrqm } = flags;
       requireUse('--reference', reference, metrics, FULL_REFERENCE);
       requireUse('--niqe-model', niqe, metrics, ['niqe', 'pi']);

@@ -8,8 +8,7 @@ import { MODE_NAMES, PROCESS_NAMES, processInMode, recipe, type TrainingSettings
 import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
-import { count, ENGINE_FLAG, number } from './arguments';
-import { PRESET_FLAG } from './network-source';
+import { count, ENGINE_FLAG, number, PRESET_FLAG } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
 interface Flags {

@@ -11,7 +11,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, extname, join, sep } from 'node:path';
 import { listImages } from '../image/file';
-import { InputError } from '../util/errors';
+import { InputError, unlessInputError } from '../util/errors';
 import { filePhotos, type PhotoSource } from './camera-pairs';
 import { filesIn, matchTemplate, type Placeholders } from './layout';
 import { manifests, type SetManifest } from './manifests';
@@ -29,8 +29,8 @@ export function datasetPairs(name: string): PairSet {
 }
 
 /**
- * The HR pictures of a set, or the pictures of a folder, without partners: photographs to train on, so that those which the
- * set's manifest knows to be in a benchmark are left out.
+ * The HR pictures of a set, or the pictures of a folder, without partners: photographs to train on, so that of a set by its
+ * name those which the manifest knows to be in a benchmark are left out.
  * @throws InputError where it is not here, or has no such pictures with the given values
  */
 export function datasetPhotos(name: string): PhotoSource {
@@ -41,13 +41,7 @@ export function datasetPhotos(name: string): PhotoSource {
 
 /** Whether a set or folder of that name is here, whatever is in it. */
 export function hasDataset(name: string): boolean {
-  try {
-    locate(name);
-    return true;
-  } catch (error) {
-    if (error instanceof InputError) return false;
-    throw error;
-  }
+  return unlessInputError(() => locate(name)) !== undefined;
 }
 
 interface Located {
@@ -90,7 +84,7 @@ function photosByManifest(folder: string, values: readonly string[]): string[] |
   );
   if (photos.length > 0) return photos;
   throw new InputError(
-    `${folder}: all its pictures of ${values.join(', ')} are a benchmark's: ${manifest?.notes?.join(' ')}`,
+    `${folder}: all its pictures${values.length > 0 ? ` of ${values.join(', ')}` : ''} are a benchmark's (${manifest?.split})`,
   );
 }
 

@@ -53,9 +53,9 @@ export async function probeEngines(): Promise<EngineReport[]> {
  * another one than runs
  */
 export async function startEngine(pinned?: string): Promise<RunningEngine> {
-  if (pinned === undefined && running !== undefined) return running;
-  const wanted = pinned ?? process.env.MIMICSR_ENGINE;
-  const name = wanted === undefined || wanted === '' ? await bestAvailable() : engineName(wanted);
+  if (!pinned && running !== undefined) return running;
+  const wanted = pinned || process.env.MIMICSR_ENGINE; // an empty word is no choice
+  const name = wanted ? engineName(wanted) : await bestAvailable();
   if (running !== undefined) {
     if (running.name === name) return running;
     throw new InputError(

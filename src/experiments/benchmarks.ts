@@ -4,13 +4,13 @@
  * Without reference (Table 3): the LR pictures of real pairs, or of the camera as it takes them.
  */
 import { cameraPairs, scenePhotos, type CameraPresetName, type PhotoSource } from '../data/camera-pairs';
-import { datasetPairs, datasetPhotos, hasDataset } from '../data/datasets';
+import { datasetPairs, datasetPhotos } from '../data/datasets';
 import { imageOf, pixelsOf, type PairSet } from '../data/pairs';
 import { imresize } from '../image/resize';
 import { PAPER_PROTOCOL } from '../metrics/metric';
 import { createMetric, requireModels, type MetricSettings } from '../metrics/metrics';
 import { evaluate, MEASURES, type Upscaler } from '../train/evaluate';
-import { InputError } from '../util/errors';
+import { unlessInputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import type { ScoreMetric } from './store';
 
@@ -40,16 +40,15 @@ export const NO_REFERENCE_METRICS = ['niqe', 'nrqm', 'pi'] as const;
 
 const SETTINGS: MetricSettings = { protocol: PAPER_PROTOCOL, program: 'pyiqa', models: {} };
 
-/** "Set5", "Set5 (srraw-like LR)", "first 20 of BSD100". */
+/** "Set5", "Set5 (srraw-like LR)", "BSD100, at most 20 pictures". */
 export function benchmarkTitle({ name, lr, pictures }: Benchmark): string {
-  const set = pictures === undefined ? name : `first ${pictures} of ${name}`;
+  const set = pictures === undefined ? name : `${name}, at most ${pictures} pictures`;
   return lr === 'bicubic' || lr === 'real' ? set : `${set} (${lr} LR)`;
 }
 
-/** How many pictures it has; undefined where the data set is not here. */
+/** How many pictures it has; undefined where the data set is not here, or cannot be read. */
 export function benchmarkSize(benchmark: Benchmark): number | undefined {
-  const { name } = benchmark;
-  return name === 'scenes' || hasDataset(name) ? benchmarkPairs(benchmark).size : undefined;
+  return unlessInputError(() => benchmarkPairs(benchmark).size);
 }
 
 /** The metrics that a benchmark can be scored by here: those without reference need models, which may not be at hand. */
@@ -63,13 +62,11 @@ function unreferencedMetrics(): (typeof NO_REFERENCE_METRICS)[number][] {
 
 /** Whether what a metric without reference needs to be computed is here. */
 export function hasModel(metric: (typeof NO_REFERENCE_METRICS)[number]): boolean {
-  try {
+  const found = unlessInputError(() => {
     requireModels([metric], SETTINGS);
     return true;
-  } catch (error) {
-    if (error instanceof InputError) return false;
-    throw error;
-  }
+  });
+  return found ?? false;
 }
 
 /** @throws InputError where the dataset is not here */

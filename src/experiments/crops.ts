@@ -6,7 +6,9 @@ import { PAPER_PROTOCOL } from '../metrics/metric';
 import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grid';
-import { planGrid, sameBenchmark, trainedUpscaler, type Folders, type PlannedRun } from './runner';
+import type { Folders } from './known-results';
+import { planGrid, sameBenchmark, type PlannedRun } from './plan';
+import { trainedUpscaler } from './runner';
 
 const SIDE = 128;
 /** Pictures beside each other, at most. */

@@ -1,7 +1,7 @@
 /** Rough times of runs that are still to do, for plans. */
 import type { NetworkName } from '../networks/networks';
 import { preparationOf, type Experiment } from './experiment';
-import type { PlannedRun } from './runner';
+import type { PlannedRun } from './plan';
 import type { ResultRow } from './store';
 
 /**

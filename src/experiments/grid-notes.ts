@@ -1,7 +1,6 @@
 /** What a reader of a grid must know: its budget, stand-ins, and where networks and weights are not the paper's. */
-import { datasetPairs, hasDataset } from '../data/datasets';
 import { NETWORK_NAMES } from '../networks/networks';
-import { hasModel, NO_REFERENCE_METRICS } from './benchmarks';
+import { benchmarkSize, hasModel, NO_REFERENCE_METRICS } from './benchmarks';
 import type { GridOptions } from './grid';
 import { METHODS, mimicReleased } from './methods';
 import type { Profile, TrainingSetName } from './profiles';
@@ -32,8 +31,8 @@ export function realNotes(profile: Profile, options: GridOptions): string[] {
 
 /** "47 crops of DRealSR": as many as are here, as only a part of a set may be. */
 function cropsOf(set: string): string {
-  const name = `${set}-x4-crops`;
-  return `${hasDataset(name) ? datasetPairs(name).size : 'the'} crops of ${set}`;
+  const crops = benchmarkSize({ name: `${set}-x4-crops`, kind: 'full-reference', lr: 'real' });
+  return `${crops ?? 'the'} crops of ${set}`;
 }
 
 export function variantNotes(profile: Profile, options: GridOptions): string[] {

@@ -67,9 +67,7 @@ const MISALIGNED_METHODS = [
  * @throws InputError for an unknown grid, network or process
  */
 export function grid(name: string, profile: Profile, options: GridOptions = {}): Grid {
-  const { networks = [], network = [], methods = [] } = options;
-  for (const wanted of [...networks, network].flat()) knownName('network', wanted, NETWORK_NAMES);
-  for (const method of methods) knownName('process', method, METHOD_NAMES);
+  requireNames(options);
   switch (name as GridName) {
     case 'table1':
       return benchmarkTable('table1', 'SR-RAW', profile, options);
@@ -90,6 +88,13 @@ export function grid(name: string, profile: Profile, options: GridOptions = {}):
     default:
       throw unknownName('table or figure', name, GRID_NAMES);
   }
+}
+
+/** @throws InputError for an unknown network or process */
+function requireNames({ networks = [], network, methods = [] }: GridOptions): void {
+  for (const name of networks) knownName('network', name, NETWORK_NAMES);
+  if (network !== undefined) knownName('network', network, NETWORK_NAMES);
+  for (const name of methods) knownName('process', name, METHOD_NAMES);
 }
 
 const BICUBIC: GridRow = { network: '', method: 'bicubic', ours: false, experiments: {} };
@@ -268,6 +273,7 @@ export function variantGrid(
   profile: Profile,
   options: GridOptions = {},
 ): Grid {
+  requireNames(options);
   const network = options.network ?? 'seemore';
   return ofVariants(profile, options, {
     id: 'variants',

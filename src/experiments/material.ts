@@ -9,7 +9,7 @@ import type { FeatureName } from '../losses/features';
 import type { ProcessConfig } from '../train/config';
 import { InputError } from '../util/errors';
 import { setsOf } from './experiment';
-import { missingBenchmarks, type PlannedRun } from './runner';
+import { missingBenchmarks, type PlannedRun } from './plan';
 import type { ResultRow } from './store';
 
 /** The manifests of weights, by the option of a process that asks for them. */

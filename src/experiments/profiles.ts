@@ -3,10 +3,10 @@
  * is not at hand, all but `paper` take the simulated camera that is like it, and say so.
  */
 import type { CameraPresetName } from '../data/camera-presets';
-import { hasDataset } from '../data/datasets';
+import { datasetPhotos, hasDataset } from '../data/datasets';
 import type { NetworkName } from '../networks/networks';
 import type { Recipe, TrainingSettings } from '../train/config';
-import { knownName } from '../util/errors';
+import { knownName, unlessInputError } from '../util/errors';
 import type { Benchmark } from './benchmarks';
 import type { TaskResources } from './launcher';
 import type { MethodOptions } from './methods';
@@ -59,7 +59,7 @@ export type ProfileName = (typeof PROFILE_NAMES)[number];
 
 /** The paper's benchmarks with reference, in its order. */
 export const PAPER_BENCHMARKS = ['Set5', 'Set14', 'BSD100', 'Urban100', 'Manga109', 'DIV2KRK'] as const;
-/** Photographs for the simulated camera, best first; no benchmark shares a picture with them. */
+/** Photographs for the simulated camera, best first; the last are BSDS500's training part without Set5's "woman". */
 const PHOTOGRAPHS = ['DIV2K:train', 'BSDS500:train', 'BSDS500-train'];
 
 const CAMERA_OF: Readonly<Record<TrainingSetName, CameraPresetName>> = {
@@ -151,7 +151,7 @@ export function profile(name: string): Profile {
 
 /** The photographs that are here for the simulated camera, by their name as a data set. */
 export function photographs(): string | undefined {
-  return PHOTOGRAPHS.find(hasDataset);
+  return PHOTOGRAPHS.find((name) => unlessInputError(() => datasetPhotos(name)) !== undefined);
 }
 
 function cameraData(photos: string | undefined, scenes: number): CameraData {

@@ -8,7 +8,8 @@ import { GRID_NAMES, type Grid, type GridName, type GridOptions } from './grid';
 import { grid } from './grids';
 import type { MethodName } from './methods';
 import { profile } from './profiles';
-import { planGrid, type Folders, type PlannedRun } from './runner';
+import type { Folders } from './known-results';
+import { planGrid, type PlannedRun } from './plan';
 
 /** A figure shows the runs of a grid. */
 interface FigureRequest {
@@ -54,8 +55,9 @@ export interface OpenedRequest {
   readonly folders: Folders;
 }
 
-/** Grids whose rows are variants of one training, and those of them that compare given processes. */
+/** Grids whose rows are variants of one training. */
 const FIXED_ROWS: readonly string[] = ['importance', 'ablations', 'lambda'];
+/** Grids of one network: those, and the one that compares given processes by the size of the movement. */
 const ONE_NETWORK: readonly string[] = [...FIXED_ROWS, 'misalignment'];
 
 /** The options that give the values of a sweep, and the grid that has it. */

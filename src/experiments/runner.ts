@@ -6,9 +6,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bicubicUpscaler, networkUpscaler, type Upscaler } from '../train/evaluate';
-import { hasDataset } from '../data/datasets';
-import type { DataConfig } from '../train/config';
-import { openPairs, train, type RunOptions } from '../train/run';
+import { train, type RunOptions } from '../train/run';
 import { loadNetwork } from '../train/trained-network';
 import { InputError } from '../util/errors';
 import { exclusively, isAbort } from '../util/exclusive';
@@ -17,78 +15,12 @@ import { runFiles } from '../util/run-files';
 import { threadCount } from '../util/threads';
 import { MIMICSR_BIN, versions } from '../util/versions';
 import { readSafetensorsMetadata } from '../weights/safetensors';
-import { benchmarkPairs, benchmarkSize, metricsOf, scoreBenchmark, type Benchmark } from './benchmarks';
-import { runFolder, runRecord, setsOf, type Experiment } from './experiment';
-import type { Grid } from './grid';
+import { benchmarkPairs, scoreBenchmark, type Benchmark } from './benchmarks';
+import { runFolder, runRecord } from './experiment';
+import { collectResults, knownResults, scoresFile, uncountedText, type Folders } from './known-results';
+import { missingBenchmarks, type PlannedRun } from './plan';
 import { runProcesses } from './process-pool';
-import { mergeResults, readResults, rowKey, writeResults, type ResultRow, type ScoreMetric } from './store';
-
-/** One training (or bicubic, which needs none) with everything that the grid wants to know of it. */
-export interface PlannedRun {
-  readonly id: string;
-  /** Absent for bicubic. */
-  readonly experiment?: Experiment;
-  readonly network: string;
-  readonly method: string;
-  readonly trainedOn: string;
-  readonly benchmarks: readonly Benchmark[];
-  /** Whether the trained network is wanted too, for pictures: results are kept longer than weights. */
-  readonly weights: boolean;
-}
-
-export interface Folders {
-  /** Holds a folder a run. */
-  readonly runs: string;
-  /** The results file; what it has is finished, whether or not the run's folder is still there. */
-  readonly results: string;
-}
-
-/**
- * Everything that a grid asks for, in its order, one entry a training, whole first seeds first.
- * @param options.weights whether the trained networks are wanted too
- */
-export function planGrid(grid: Grid, { weights = false }: { weights?: boolean } = {}): PlannedRun[] {
-  const runs = new Map<string, PlannedRun>();
-  const add = (run: Omit<PlannedRun, 'benchmarks' | 'weights'>, benchmark: Benchmark): void => {
-    const before = runs.get(run.id);
-    const known = before?.benchmarks.some((b) => sameBenchmark(b, benchmark)) ?? false;
-    if (!known) runs.set(run.id, { ...run, benchmarks: [...(before?.benchmarks ?? []), benchmark], weights });
-  };
-  const seeds = Math.max(
-    0,
-    ...grid.rows.flatMap((row) => Object.values(row.experiments).map((e) => e.length)),
-  );
-  for (const row of grid.rows.filter(({ method }) => method === 'bicubic')) {
-    for (const { benchmark } of grid.columns)
-      add({ id: 'bicubic', network: '', method: row.method, trainedOn: '' }, benchmark);
-  }
-  for (let seed = 0; seed < seeds; seed++) {
-    for (const row of grid.rows) {
-      for (const { trainedOn, benchmark } of grid.columns) {
-        const experiment = row.experiments[trainedOn]?.[seed];
-        if (experiment === undefined) continue;
-        const { network, method } = row;
-        add({ id: experiment.id, experiment, network, method, trainedOn }, benchmark);
-      }
-    }
-  }
-  return [...runs.values()];
-}
-
-/** Whether scores on one are scores on the other. */
-export function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
-  return a.name === b.name && a.lr === b.lr && a.kind === b.kind;
-}
-
-/** The scores that are still missing of a run. Metrics whose model is not at hand are not waited for. */
-export function missingBenchmarks(run: PlannedRun, results: readonly ResultRow[]): Benchmark[] {
-  const there = new Set(results.map(rowKey));
-  return run.benchmarks.filter((benchmark) => {
-    const { name, lr } = benchmark;
-    const key = (metric: ScoreMetric): string => rowKey({ experiment: run.id, benchmark: name, lr, metric });
-    return metricsOf(benchmark).some((metric) => !there.has(key(metric)));
-  });
-}
+import { mergeResults, readResults, writeResults, type ResultRow } from './store';
 
 /** The runs of a plan that lack scores, or weights that are wanted. */
 export function openRuns(
@@ -101,62 +33,6 @@ export function openRuns(
 
 function lacksWeights(run: PlannedRun, folders: Folders): boolean {
   return run.weights && run.experiment !== undefined && trainedWeights(run, folders) === undefined;
-}
-
-/** All scores that are known of some runs and count: the results file's and the run folders', which are newer. */
-export function knownResults(plan: readonly PlannedRun[], folders: Folders): ResultRow[] {
-  return countedResults(plan, storedResults(plan, folders));
-}
-
-function storedResults(plan: readonly PlannedRun[], { runs, results }: Folders): ResultRow[] {
-  return mergeResults(readResults(results), ...plan.map(({ id }) => readResults(scoresFile(runs, id))));
-}
-
-/**
- * Without those of a plan's runs that were made with other data than is here under the same names: another number of pictures
- * in a benchmark, other pairs in the training. Where the data is not here its scores count.
- */
-function countedResults(plan: readonly PlannedRun[], rows: readonly ResultRow[]): ResultRow[] {
-  const byId = new Map(plan.map((run) => [run.id, run]));
-  const fingerprint = once((data: DataConfig) => openPairs(data).fingerprint());
-  const size = once(benchmarkSize);
-  return rows.filter((row) => {
-    const { experiment, benchmarks = [] } = byId.get(row.experiment) ?? {};
-    const benchmark = benchmarks.find(({ name, lr }) => name === row.benchmark && lr === row.lr);
-    if (benchmark !== undefined && (size(benchmark) ?? row.images) !== row.images) return false;
-    return (
-      experiment === undefined ||
-      !setsOf(experiment).every(hasDataset) ||
-      fingerprint(experiment.config.data) === row.pairsSha256
-    );
-  });
-}
-
-/** A function of plain data that is computed once for each. */
-function once<In, Out>(compute: (input: In) => Out): (input: In) => Out {
-  const known = new Map<string, Out>();
-  return (input) => {
-    const key = JSON.stringify(input);
-    if (!known.has(key)) known.set(key, compute(input));
-    return known.get(key)!;
-  };
-}
-
-/** Merges the scores of the run folders into the results file. @returns all that count of the plan and of the file */
-export async function collectResults(
-  plan: readonly PlannedRun[],
-  folders: Folders,
-): Promise<readonly ResultRow[]> {
-  const merge = (): ResultRow[] => {
-    const results = storedResults(plan, folders);
-    writeResults(folders.results, results);
-    return countedResults(plan, results);
-  };
-  return exclusively(`${folders.results}.lock`, merge, { waitMs: 60_000 });
-}
-
-function scoresFile(runs: string, id: string): string {
-  return join(runs, id, 'scores.csv');
 }
 
 /**
@@ -269,6 +145,8 @@ export async function runGrid(
     await options.onResults?.(results);
   };
   await collect();
+  const uncounted = uncountedText(plan, folders);
+  if (uncounted !== undefined) note(uncounted);
   const open = openRuns(plan, results, folders);
   note(`${plan.length - open.length} of ${plan.length} runs are finished`);
   if (jobs === 1) {

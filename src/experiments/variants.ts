@@ -40,9 +40,11 @@ export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
  * leaves out with it what would never act without that part.
  */
 export function correctedWith(option: string, value: number | string | boolean): MimicSettings {
-  const part = SWITCH_NAMES.find(
-    (name) => Object.entries(SWITCHES[name].off)[0].join() === `${option},${value}`,
+  const parts = SWITCH_NAMES.filter(
+    (name) => (SWITCHES[name].off as Record<string, unknown>)[option] === value,
   );
+  const size = (name: SwitchName): number => Object.keys(SWITCHES[name].off).length;
+  const [part] = parts.sort((a, b) => size(a) - size(b)); // without a mask there is still flow
   return part === undefined ? { ...mimicCorrected(), [option]: value } : correctedWithout([part]);
 }
 

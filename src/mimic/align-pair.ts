@@ -12,6 +12,7 @@ import { blankImage, cropImage, type Image } from '../image/image';
 import { imageTensor, tensorImage } from '../image/tensor';
 import { recoloured } from '../losses/recoloured';
 import { staysInside } from '../metrics/alignment';
+import { JPEG_UNIT } from '../ops/jpeg';
 import { warpFactors } from '../ops/warp';
 import { Random } from '../util/random';
 import { InputError } from '../util/errors';
@@ -29,7 +30,10 @@ export interface AlignedPair {
   readonly mimicked: Image;
   /** The LR in the HR's geometry, black where it comes from outside; absent without a flow estimator. */
   readonly warped?: Image;
-  /** The warped LR with the shrunk HR's colours, which the module was trained to match; where its training recolours. */
+  /**
+   * The warped LR with the shrunk HR's colours, which the module was trained to match; where its training recolours and there
+   * is flow.
+   */
   readonly recoloured?: Image;
   /** [h, w, 2] what `warped` was moved by, pixels. */
   readonly displacement?: Image;
@@ -63,9 +67,10 @@ export async function alignPair(lr: Image, hr: Image, options: AlignOptions): Pr
     );
   }
   const [w, h] = [options.patch ?? width, options.patch ?? height];
-  if (width < w || height < h || Math.min(w, h) < MIMIC_MINIMUM_SIDE) {
+  const least = Math.max(MIMIC_MINIMUM_SIDE, options.config.finish ? JPEG_UNIT : 1);
+  if (width < w || height < h || Math.min(w, h) < least) {
     throw new InputError(
-      `LR is ${width}x${height}: expected at least ${options.patch === undefined ? `${MIMIC_MINIMUM_SIDE} pixels a side` : `the patch, ${w}x${h}`}`,
+      `LR is ${width}x${height}: expected at least ${options.patch === undefined ? `${least} pixels a side` : `the patch, ${w}x${h}`}`,
     );
   }
   const rows: AlignedPair[][] = [];

@@ -6,15 +6,9 @@ import { runFolder } from '../experiments/experiment';
 import type { Grid, GridOptions } from '../experiments/grid';
 import { grid } from '../experiments/grids';
 import { profile } from '../experiments/profiles';
-import {
-  hasTrained,
-  knownResults,
-  openRuns,
-  planGrid,
-  runGrid,
-  type Folders,
-  type PlannedRun,
-} from '../experiments/runner';
+import { knownResults, type Folders } from '../experiments/known-results';
+import { planGrid, type PlannedRun } from '../experiments/plan';
+import { hasTrained, openRuns, runGrid } from '../experiments/runner';
 import type { ResultRow } from '../experiments/store';
 import { fillGrid, type Table } from '../experiments/table';
 import { tableCells, tableHtml, tableRecords } from '../experiments/table-text';

@@ -16,7 +16,13 @@ import { readRunConfig } from './run-record';
  * @throws InputError where there is no such file or run, for an unknown network, and for weights that do not fit it
  */
 export function loadNetwork(source: string, network?: string, preset?: string): SrNetwork {
-  if (existsSync(source) && statSync(source).isDirectory()) return networkOfRun(source);
+  if (existsSync(source) && statSync(source).isDirectory()) {
+    if (network !== undefined || preset !== undefined)
+      throw new InputError(
+        `${source} is a run folder, which knows its network: leave network and preset out`,
+      );
+    return networkOfRun(source);
+  }
   if (network === undefined)
     throw new InputError(
       `${source} is no run folder: of weights say the network, one of ${NETWORK_NAMES.join(', ')}`,

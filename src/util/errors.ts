@@ -6,6 +6,16 @@ export class InputError extends Error {
   override readonly name = 'InputError';
 }
 
+/** What `work` gives; undefined where it ends with an `InputError`. */
+export function unlessInputError<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
 /** The entry of `known` nearest to `word` by edit distance, if it is near enough to be a slip of the pen. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = known.map((k) => ({ k, d: editDistance(word.toLowerCase(), k.toLowerCase()) }));

@@ -71,8 +71,16 @@ describe('mimicsr evaluate', () => {
   });
 
   it.each([
-    [['--run', 'r', '--network', 'seemore'], 'r is a run folder, which knows its network'],
-    [['--run', 'r', '--preset', 'tiny'], 'r is a run folder, which knows its network'],
+    [
+      ['--run', path('one'), '--network', 'seemore'],
+      `${path('one')} is a run folder, which knows its network`,
+    ],
+    [['--run', path('one'), '--preset', 'tiny'], `${path('one')} is a run folder, which knows its network`],
+    [
+      ['--weights', path('one'), '--network', 'dat'],
+      `${path('one')} is a run folder, which knows its network`,
+    ],
+    [['--run', path('none')], `no run folder ${path('none')}`],
     [['--bicubic', '--run', 'r'], '--bicubic goes without --run'],
     [['--bicubic', '--network', 'seemore'], '--bicubic goes without --network'],
     [['--bicubic', '--preset', 'tiny'], '--bicubic goes without --preset'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { GRID_NAMES } from '../../src/experiments/grid';
 import { grid, LAMBDAS } from '../../src/experiments/grids';
 import { profile, PROFILE_NAMES } from '../../src/experiments/profiles';
-import { planGrid } from '../../src/experiments/runner';
+import { planGrid } from '../../src/experiments/plan';
 
 const smoke = profile('smoke');
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,17 +6,11 @@ import { alignmentTruth } from '../../src/experiments/alignment-truth';
 import { cropGrid, runsOn } from '../../src/experiments/crops';
 import { grid } from '../../src/experiments/grids';
 import { profile } from '../../src/experiments/profiles';
-import {
-  completeRun,
-  hasTrained,
-  knownResults,
-  missingBenchmarks,
-  openRuns,
-  planGrid,
-  runGrid,
-  trainedUpscaler,
-} from '../../src/experiments/runner';
+import { collectResults, knownResults, uncountedText } from '../../src/experiments/known-results';
+import { missingBenchmarks, planGrid } from '../../src/experiments/plan';
+import { completeRun, hasTrained, openRuns, runGrid, trainedUpscaler } from '../../src/experiments/runner';
 import { readResults, writeResults, type ResultRow } from '../../src/experiments/store';
+import { trainingConfig } from '../../src/train/config';
 import { runFiles } from '../../src/util/run-files';
 import { leavesNoTensors, startTestEngine } from '../engines';
 
@@ -119,18 +113,51 @@ describe('A grid', () => {
     ).rejects.toThrow(/it trained no mimicking module/);
   });
 
-  it('counts no score of other data than is here under the same name', () => {
-    const counted = (change: (row: ResultRow) => ResultRow): string[] => {
-      const results = join(root, 'changed', 'scores.csv');
-      writeResults(results, readResults(folders.results).map(change));
-      const known = knownResults(plan, { runs: join(root, 'no-runs'), results });
-      return [...new Set(known.map(({ process }) => process))].sort();
-    };
-    const all = ['L1', 'Ours, corrected', 'bicubic'];
-    expect(counted((row) => row)).toEqual(all);
-    expect(counted((row) => ({ ...row, images: row.images + 1 }))).toEqual([]);
+  describe('Scores of other data than is here under the same name', () => {
+    const other = { runs: join(root, 'no-runs'), results: join(root, 'changed', 'scores.csv') };
     const trained = (row: ResultRow): boolean => row.process === 'L1';
-    expect(counted((row) => (trained(row) ? { ...row, pairsSha256: 'other' } : row))).toEqual(all.slice(1));
+    const elsewhere = (row: ResultRow): ResultRow => (trained(row) ? { ...row, pairsSha256: 'other' } : row);
+    const processes = (rows: readonly ResultRow[]): string[] =>
+      [...new Set(rows.map((r) => r.process))].sort();
+    const store = (change: (row: ResultRow) => ResultRow): void =>
+      writeResults(other.results, readResults(folders.results).map(change));
+
+    it('do not count: another number of pictures, other pairs', () => {
+      const counted = (change: (row: ResultRow) => ResultRow): string[] => {
+        store(change);
+        return processes(knownResults(plan, other));
+      };
+      const all = ['L1', 'Ours, corrected', 'bicubic'];
+      expect(counted((row) => row)).toEqual(all);
+      expect(uncountedText(plan, other)).toBeUndefined();
+      expect(counted((row) => ({ ...row, images: row.images + 1 }))).toEqual([]);
+      expect(counted(elsewhere)).toEqual(all.slice(1));
+      expect(uncountedText(plan, other)).toMatch(/^4 scores do not count/);
+    });
+
+    it('neither hide nor overwrite those that do', async () => {
+      store((row) => row);
+      const stale = readResults(other.results).filter(trained).map(elsewhere);
+      writeResults(join(other.runs, plan[1].id, 'scores.csv'), stale);
+      expect(processes(await collectResults(plan, other))).toContain('L1');
+      expect(readResults(other.results)).toEqual(readResults(folders.results));
+      store(elsewhere); // what does not count stays where nothing has its place
+      await collectResults(plan, other);
+      expect(readResults(other.results).filter(trained)).toEqual(stale);
+    });
+
+    it('count where the data is not here, or cannot be read', () => {
+      const camera = { kind: 'camera', preset: 'aligned', photos: join(root, 'photographs') } as const;
+      const config = {
+        ...plan[1].experiment!.config,
+        data: trainingConfig({ ...plan[1].experiment!.config, data: camera }).data,
+      };
+      const run = { ...plan[1], experiment: { id: plan[1].id, config } };
+      store(elsewhere);
+      expect(processes(knownResults([run], other))).toContain('L1');
+      mkdirSync(camera.photos);
+      expect(processes(knownResults([run], other))).toContain('L1');
+    });
   });
 
   it('a run that fails does not stop the others, and is named', async () => {

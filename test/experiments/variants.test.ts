@@ -14,6 +14,7 @@ describe('the corrected process without parts', () => {
 
   it.each([
     ['lambda', 0, 'colour'],
+    ['colour', 'none', 'colour'],
     ['flow', 'none', 'flow'],
     ['mask', false, 'mask'],
     ['noise', false, 'noise'],

@@ -42,6 +42,7 @@ describe('A trained network', () => {
     [[weights, 'dat'], /mine\.safetensors does not fit --network dat/],
     [[weights, 'edsr'], /unknown network 'edsr'/],
     [[root], /no run here/],
+    [[run, 'dat'], /run is a run folder, which knows its network/],
   ] as const)('is refused where it cannot be told or found: %j', (source, message) => {
     expect(() => loadNetwork(...(source as [string]))).toThrow(message);
   });
