@@ -98,7 +98,8 @@ function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
   const uncounted = uncountedText(plan, folders);
   if (uncounted !== undefined) note(uncounted);
   const open = openRuns(plan, results, folders);
-  const times = estimateSeconds(open, results);
+  const seconds = estimateSeconds(open, results);
+  const times = new Map(open.map((run, i) => [run, seconds[i]]));
   print(
     table(
       ['run', 'network', 'process', 'state'],
@@ -106,11 +107,11 @@ function dryRun(plan: readonly PlannedRun[], folders: Folders): void {
         run.id,
         run.network,
         run.method,
-        open.includes(run) ? `about ${duration(times[open.indexOf(run)])}` : 'finished',
+        times.has(run) ? `about ${duration(times.get(run)!)}` : 'finished',
       ]),
     ),
   );
-  const total = times.reduce((sum, t) => sum + t, 0);
+  const total = seconds.reduce((sum, t) => sum + t, 0);
   print(`${open.length} of ${plan.length} runs to do, about ${duration(total)} on two cores (rough)`);
   const missing = missingMaterial(open, results);
   if (missing.length > 0) print(missingText(missing));

@@ -9,7 +9,7 @@ import type { DataConfig } from '../train/config';
 import { openPairs } from '../train/run';
 import { unlessInputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
-import { benchmarkSize } from './benchmarks';
+import { benchmarkSize, type Benchmark } from './benchmarks';
 import type { PlannedRun } from './plan';
 import { mergeResults, readResults, rowKey, writeResults, type ResultRow } from './store';
 
@@ -61,19 +61,26 @@ function read(
   { runs, results }: Folders,
 ): { readonly counted: ResultRow[]; readonly stored: ResultRow[] } {
   const sources = [results, ...plan.map(({ id }) => scoresFile(runs, id))].map(readResults);
-  const byId = new Map(plan.map((run) => [run.id, run]));
-  const counted = mergeResults(
-    ...sources.map((rows) => rows.filter((row) => counts(row, byId.get(row.experiment)))),
-  );
+  const counts = counting(plan);
+  const counted = mergeResults(...sources.map((rows) => rows.filter(counts)));
   return { counted, stored: mergeResults(...sources, counted) };
 }
 
-/** Whether a row is a score of today's data, as far as it is here; `run` is that of the plan, if it is one of it. */
-function counts(row: ResultRow, run: PlannedRun | undefined): boolean {
-  const benchmark = run?.benchmarks.find(({ name, lr }) => name === row.benchmark && lr === row.lr);
-  if (benchmark !== undefined && (benchmarkSize(benchmark) ?? row.images) !== row.images) return false;
-  const pairs = run?.experiment && fingerprint(run.experiment.config.data);
-  return (pairs ?? row.pairsSha256) === row.pairsSha256;
+/** Tells whether a row is a score of today's data, as far as it is here. Of other runs than the plan's every row is. */
+function counting(plan: readonly PlannedRun[]): (row: ResultRow) => boolean {
+  const byId = new Map(plan.map((run) => [run.id, run]));
+  const sizes = new Map<Benchmark, number | undefined>(); // folders are listed for it: once for all the rows
+  const sizeOf = (benchmark: Benchmark): number | undefined => {
+    if (!sizes.has(benchmark)) sizes.set(benchmark, benchmarkSize(benchmark));
+    return sizes.get(benchmark);
+  };
+  return (row) => {
+    const { experiment, benchmarks = [] } = byId.get(row.experiment) ?? {};
+    const benchmark = benchmarks.find(({ name, lr }) => name === row.benchmark && lr === row.lr);
+    if (benchmark !== undefined && (sizeOf(benchmark) ?? row.images) !== row.images) return false;
+    const pairs = experiment && fingerprint(experiment.config.data);
+    return (pairs ?? row.pairsSha256) === row.pairsSha256;
+  };
 }
 
 /** Pictures are read for it: once in a process. */

@@ -41,6 +41,12 @@ export function requireCrop(crop: number): void {
 /** No reference in [0,1] has such a value, nor bicubic's overshoots; nearly every one in 0 to 255 has. */
 const ABOVE_WHITE = 4;
 
+/** A plain loop: `some` would take a third of a PSNR's time. */
+function isFarAboveWhite({ data }: Image): boolean {
+  for (let i = 0; i < data.length; i++) if (data[i] > ABOVE_WHITE) return true;
+  return false;
+}
+
 /**
  * The part of a pair that is scored, cropped on all sides.
  * @throws InputError unless both are RGB of the same size and at least `least` pixels remain on each axis, and for a
@@ -54,7 +60,7 @@ export function cropPair(image: Image, reference: Image, crop: number, least: nu
     );
   }
   requireCrop(crop);
-  if (reference.data.some((v) => v > ABOVE_WHITE))
+  if (isFarAboveWhite(reference))
     throw new InputError('the reference has values far above 1: expected pictures in [0,1], not 0 to 255');
   const [width, height] = [image.width - 2 * crop, image.height - 2 * crop];
   if (width < least || height < least) {

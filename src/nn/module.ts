@@ -86,7 +86,10 @@ export abstract class Module {
     return this;
   }
 
-  /** Draws all initial values; an engine must be running. Each parameter's stream is named by seed and key, so the order of drawing is no matter. */
+  /**
+   * Draws all initial values; an engine must be running. Each parameter's stream is named by seed and key, so the order of
+   * drawing is no matter.
+   */
   initialise(seed: number): this {
     requireEngine();
     for (const [key, parameter] of this.namedParameters())
