@@ -166,6 +166,8 @@ function importance(profile: Profile, options: GridOptions): Grid {
     rows: [
       BICUBIC,
       row('L1, aligned pairs', l1, 'srraw-aligned'),
+      ours('Ours, aligned pairs', mimicReleased(profile.methods), 'srraw-aligned'),
+      ours('Ours corrected, aligned pairs', mimicCorrected(), 'srraw-aligned'),
       ours('Ours recoloured, aligned pairs', mimicRecoloured(), 'srraw-aligned'),
       ours('Ours recoloured, through a lens, aligned pairs', recolouredThroughLens(), 'srraw-aligned'),
       ours('Ours through a camera, aligned pairs', mimicThroughCamera(), 'srraw-aligned'),
