@@ -38,13 +38,11 @@ export async function writePictures(opened: OpenedRequest, filled: Table): Promi
   else await writeCrops(opened);
 }
 
-/** Sweeps as curves, ablations and importance as bars, by PSNR on the first benchmark with the camera's LR. */
+/** Sweeps as curves, ablations and importance as bars. */
 async function writeChart({ grid, folders }: OpenedRequest, filled: Table): Promise<void> {
   const bars = grid.id === 'ablations' || grid.id === 'importance';
   if (filled.sweep === undefined && !bars) return;
-  const column = filled.columns.findIndex(({ benchmark }) => benchmark.lr !== 'bicubic');
-  const draw = bars ? tableBars : sweepCurve;
-  await writeFigure(folders, grid.id, draw(filled, Math.max(0, column)));
+  await writeFigure(folders, grid.id, bars ? tableBars(filled) : sweepCurve(filled));
 }
 
 async function writeFigure({ results }: Folders, name: string, figure: Figure): Promise<void> {
@@ -109,7 +107,7 @@ async function writeFigure5(opened: OpenedRequest): Promise<void> {
   const measured = await measureModules(opened);
   if (measured.length === 0) return; // their runs failed, which the caller says
   for (const { method, truth } of measured) {
-    const { overview } = await alignmentPictures(truth.example);
+    const { overview } = await alignmentPictures(truth.example.pair, truth.example.truth);
     const path = join(folder, `fig5-${method.toLowerCase().replace(/\W+/g, '-')}.png`);
     await writeImage(path, overview);
     note(path);

@@ -10,7 +10,7 @@ import { cameraPreset } from '../data/camera-presets';
 import { loadFlowEstimator, type LoadedEstimator } from '../flow/estimators';
 import { reduction } from '../metrics/alignment';
 import { alignPair, type AlignedPair } from '../mimic/align-pair';
-import { measureAlignment, type LrMeasures, type LrPicture } from '../mimic/measure-alignment';
+import { measureAlignment, type LrMeasures, type LrPicture, type Truth } from '../mimic/measure-alignment';
 import { loadMimicModule } from '../mimic/trained-module';
 import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
@@ -37,8 +37,8 @@ export interface AlignmentTruth {
   readonly measures: readonly LrMeasures[];
   /** Percent by which the squared error of each picture is below the real LR's. */
   readonly reduction: Readonly<Partial<Record<LrPicture, number>>>;
-  /** The first pair, to look at. */
-  readonly example: AlignedPair;
+  /** The first pair and its truth, to look at. */
+  readonly example: { readonly pair: AlignedPair; readonly truth: Truth };
 }
 
 /**
@@ -51,7 +51,7 @@ export async function alignmentTruth(
 ): Promise<AlignmentTruth> {
   const shots: CameraShot[] = [];
   const all: LrMeasures[][] = [];
-  let example: AlignedPair | undefined;
+  let example: AlignmentTruth['example'] | undefined;
   const { module, config, file } = loadMimicModule(source);
   let flow: LoadedEstimator | undefined;
   try {
@@ -65,7 +65,7 @@ export async function alignmentTruth(
     try {
       for (const [i, shot] of shots.entries()) {
         const pair = await alignPair(shot.lr, shot.hr, { module, config, flow, seed: i, patch });
-        example ??= pair;
+        example ??= { pair, truth: shot };
         all.push(measureAlignment(pair, shot));
         bar.update(i + 1, '');
       }

@@ -1,7 +1,8 @@
 /** What a reader of a grid must know: its budget, stand-ins, and where networks and weights are not the paper's. */
 import { NETWORK_NAMES } from '../networks/networks';
 import { benchmarkSize, hasModel, NO_REFERENCE_METRICS } from './benchmarks';
-import type { GridOptions } from './grid';
+import type { TrainingSettings } from '../train/config';
+import type { GridOptions, VariantOptions } from './grid';
 import { METHODS, mimicReleased } from './methods';
 import type { Profile, TrainingSetName } from './profiles';
 
@@ -35,15 +36,23 @@ function cropsOf(set: string): string {
   return `${crops ?? 'the'} crops of ${set}`;
 }
 
-export function variantNotes(profile: Profile, options: GridOptions): string[] {
-  const data = profile.camera('srraw-like');
-  const on = data.kind === 'camera' ? data.photos : 'drawn scenes';
+export function variantNotes(profile: Profile, options: VariantOptions): string[] {
+  const on =
+    options.data === undefined
+      ? `${pairsOf(profile.camera('srraw-like'))}, or its variant that the row names`
+      : pairsOf(options.data);
   return [
     ...budget(profile, options),
-    `trained on ${on} through the simulated camera srraw-like, or its variant that the row names`,
+    `trained on ${on}`,
     ...reduced(profile, { networks: [options.network ?? 'seemore'] }),
     ...weights(profile),
   ];
+}
+
+function pairsOf(data: TrainingSettings['data']): string {
+  if (data.kind === 'pairs') return `the pairs of ${data.folder}`;
+  const pictures = data.kind === 'camera' ? data.photos : 'drawn scenes';
+  return `${pictures} through the simulated camera ${data.preset}`;
 }
 
 /** Of scores without reference: which columns stay empty. */

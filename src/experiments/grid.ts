@@ -3,6 +3,7 @@
  * holds their scores, `table.ts` puts them into the grid.
  */
 import type { NetworkName } from '../networks/networks';
+import type { TrainingSettings } from '../train/config';
 import type { Benchmark } from './benchmarks';
 import type { Experiment } from './experiment';
 import type { MethodName } from './methods';
@@ -85,4 +86,10 @@ export interface GridOptions {
   readonly misalignments?: readonly number[];
   /** Sweeps and ablations: of which network. */
   readonly network?: NetworkName;
+}
+
+/** Of a grid of one's own. */
+export interface VariantOptions extends GridOptions {
+  /** What its trainings are on. Default: the profile's pictures through the camera `srraw-like`. */
+  readonly data?: TrainingSettings['data'];
 }

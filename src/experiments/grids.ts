@@ -13,17 +13,18 @@ import {
   type GridName,
   type GridOptions,
   type GridRow,
+  type VariantOptions,
 } from './grid';
 import { missingModels, realNotes, tableNotes, variantNotes } from './grid-notes';
 import { METHOD_NAMES, METHODS, mimicReleased, type MethodName } from './methods';
 import { TRAINING_SETS, type Profile, type TrainingSetName } from './profiles';
 import {
   CORRECTIONS,
-  correctedWith,
-  correctedWithout,
   recolouredThroughLens,
   recolouredTakenBack,
   SWITCH_NAMES,
+  withOption,
+  without,
 } from './variants';
 
 const BASELINES = ['alignment-loss', 'cx', 'cobi', 'auxiliary-input', 'pseudo-gt'] as const;
@@ -233,7 +234,7 @@ function ablations(profile: Profile, options: GridOptions): Grid {
       ...CORRECTIONS.map((name) =>
         ours(`released, ${name} corrected`, { ...released, corrections: { [name]: true } }),
       ),
-      ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, correctedWithout([name]))),
+      ...SWITCH_NAMES.map((name) => ours(`corrected, ${name} off`, without(mimicCorrected(), [name]))),
       ours('corrected, antialiased', { ...mimicCorrected(), antialias: true }),
     ],
   });
@@ -249,7 +250,7 @@ function lambdaSweep(profile: Profile, options: GridOptions): Grid {
     rows: lambdas.map((lambda) =>
       row(
         `lambda ${lambda}`,
-        { name: 'mimic', options: correctedWith('lambda', lambda) },
+        { name: 'mimic', options: withOption(mimicCorrected(), 'lambda', lambda) },
         'srraw-like',
         true,
       ),
@@ -268,45 +269,44 @@ export interface Variant {
   readonly ours?: boolean;
 }
 
-/** Variants of a training beside each other, all of one network on pairs of the camera `srraw-like`, each with its label as row. */
+/** Variants of a training beside each other, all of one network on the same pairs, each with its label as row. */
 export function variantGrid(
   title: string,
   variants: readonly Variant[],
   profile: Profile,
-  options: GridOptions = {},
+  options: VariantOptions = {},
 ): Grid {
   requireNames(options);
-  const network = options.network ?? 'seemore';
-  return ofVariants(profile, options, {
-    id: 'variants',
-    title,
-    rows: variants.map(({ label, process, recipe, ours = false }) => {
-      const choice = profile.networks[network];
-      const changed = {
-        ...profile.networks,
-        [network]: { ...choice, recipe: { ...choice.recipe, ...recipe } },
-      };
-      return variantRow({ ...profile, networks: changed }, options)(label, process, 'srraw-like', ours);
-    }),
+  const { network = 'seemore', data = profile.camera('srraw-like') } = options;
+  const choice = profile.networks[network];
+  const rows = variants.map(({ label, process, recipe, ours = false }): GridRow => {
+    const changed = { ...choice, recipe: { ...choice.recipe, ...recipe } };
+    const own = { ...profile, networks: { ...profile.networks, [network]: changed } };
+    const experiments = { [variantsOn(data)]: experimentsOf(network, process, data, own, options) };
+    return { network: choice.label, method: label, ours, experiments };
   });
+  return ofVariants(profile, options, { id: 'variants', title, rows });
 }
 
-/** What grids of variants have in common: the camera `srraw-like`'s notes, and benchmarks by their own LR and by its. */
+/** What grids of variants have in common: notes, and benchmarks by their own LR and by the camera's, `srraw-like` if not another. */
 function ofVariants(
   profile: Profile,
-  options: GridOptions,
+  options: VariantOptions,
   own: Pick<Grid, 'id' | 'title' | 'rows' | 'sweep'>,
 ): Grid {
+  const { data = profile.camera('srraw-like') } = options;
   return {
     ...own,
     profile,
     notes: variantNotes(profile, options),
-    columns: referenceColumns(profile, VARIANTS, 'srraw-like'),
+    columns: referenceColumns(profile, variantsOn(data), cameraOf(data)),
   };
 }
 
-/** The name under which a variant's row has its trainings, whatever each was trained on. */
-const VARIANTS = 'simulated camera';
+/** The name under which a variant's row has its trainings, whatever camera each was trained through. */
+function variantsOn(data: TrainingSettings['data']): string {
+  return data.kind === 'pairs' ? data.folder : 'simulated camera';
+}
 
 function dataOf(
   { trainingSets }: Profile,
@@ -352,14 +352,15 @@ function variantRow(
   ours?: boolean,
 ) => GridRow {
   const network = options.network ?? 'seemore';
-  return (method, process, camera = 'srraw-like', ours = false) => ({
-    network: profile.networks[network].label,
-    method,
-    ours,
-    experiments: {
-      [VARIANTS]: experimentsOf(network, process, profile.camera(camera, misalignment), profile, options),
-    },
-  });
+  return (method, process, camera = 'srraw-like', ours = false) => {
+    const data = profile.camera(camera, misalignment);
+    return {
+      network: profile.networks[network].label,
+      method,
+      ours,
+      experiments: { [variantsOn(data)]: experimentsOf(network, process, data, profile, options) },
+    };
+  };
 }
 
 function experimentsOf(

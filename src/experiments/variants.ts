@@ -25,27 +25,30 @@ const SWITCHES = {
 export type SwitchName = keyof typeof SWITCHES;
 export const SWITCH_NAMES = Object.keys(SWITCHES) as SwitchName[];
 
-/** The corrected process without some of its parts. */
-export function correctedWithout(names: readonly SwitchName[]): MimicSettings {
-  const corrected = mimicCorrected();
+/** A process without some of its parts. */
+export function without(process: MimicSettings, names: readonly SwitchName[]): MimicSettings {
   const parts: Switch[] = names.map((name) => SWITCHES[name]);
   const pointless = parts.flatMap(({ pointless = [] }) => pointless);
-  return Object.assign({}, corrected, ...parts.map(({ off }) => off), {
-    corrections: { ...corrected.corrections, ...Object.fromEntries(pointless.map((name) => [name, false])) },
+  return Object.assign({}, process, ...parts.map(({ off }) => off), {
+    corrections: { ...process.corrections, ...Object.fromEntries(pointless.map((name) => [name, false])) },
   }) as MimicSettings;
 }
 
 /**
- * The corrected process with another value of one of its options. A value that leaves a part out (lambda 0, flow 'none')
- * leaves out with it what would never act without that part.
+ * A process with another value of one of its options. A value that leaves a part out (lambda 0, flow 'none') leaves out with it
+ * what would never act without that part.
  */
-export function correctedWith(option: string, value: number | string | boolean): MimicSettings {
+export function withOption(
+  process: MimicSettings,
+  option: string,
+  value: number | string | boolean,
+): MimicSettings {
   const parts = SWITCH_NAMES.filter(
     (name) => (SWITCHES[name].off as Record<string, unknown>)[option] === value,
   );
   const size = (name: SwitchName): number => Object.keys(SWITCHES[name].off).length;
   const [part] = parts.sort((a, b) => size(a) - size(b)); // without a mask there is still flow
-  return part === undefined ? { ...mimicCorrected(), [option]: value } : correctedWithout([part]);
+  return part === undefined ? { ...process, [option]: value } : without(process, [part]);
 }
 
 /** The recoloured process whose module begins with what a sensor sees of the HR through a fitted lens blur. */

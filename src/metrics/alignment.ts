@@ -62,7 +62,7 @@ export function colourError(image: Image, truth: Image, mask?: Mask): number {
 
 /** Figure 5: what each pixel of an LR picture is off by. */
 export interface PixelError {
-  /** [h, w, 1]: mean over the channels of the absolute difference, in [0,1]. */
+  /** [h, w, 1]: mean over the channels of the absolute difference, in [0,1]; 0 where a pixel does not count. */
   readonly map: Image;
   /** Mean of the map over the pixels that count, in grey levels of 255. */
   readonly absolute: number;
@@ -81,7 +81,7 @@ export function pixelError(image: Image, reference: Image, mask: Mask = everywhe
   const difference = (i: number, c: number): number => image.data[3 * i + c] - reference.data[3 * i + c];
   const over = (f: (d: number) => number, i: number): number =>
     (f(difference(i, 0)) + f(difference(i, 1)) + f(difference(i, 2))) / 3;
-  for (let i = 0; i < map.data.length; i++) map.data[i] = over(Math.abs, i);
+  for (let i = 0; i < map.data.length; i++) map.data[i] = mask.data[i] === 0 ? 0 : over(Math.abs, i);
   return {
     map,
     absolute: 255 * maskedMean((i) => map.data[i], mask),

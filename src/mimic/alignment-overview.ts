@@ -4,7 +4,7 @@ import type { Image } from '../image/image';
 import { montage, type Panel } from '../image/montage';
 import { pixelError } from '../metrics/alignment';
 import type { AlignedPair } from './align-pair';
-import type { LrPicture } from './measure-alignment';
+import { trueLr, type LrPicture, type Truth } from './measure-alignment';
 
 export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
   lr: 'LR',
@@ -14,24 +14,33 @@ export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
 };
 
 export interface AlignmentPictures {
-  /** By name: the LR pictures, `error-` before it their error maps, and `hr-shrunk`. */
+  /** By name: the LR pictures, `error-` before it their error maps, `hr-shrunk`, and with a truth `lr-true`. */
   readonly pictures: ReadonlyMap<string, Image>;
   /** All of them with captions. */
   readonly overview: Image;
 }
 
-export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPictures> {
+/**
+ * Errors count where the warped LR comes from inside the picture.
+ * @param truth of the shot, which errors are against; absent: the shrunk HR stands for the true LR
+ */
+export async function alignmentPictures(pair: AlignedPair, truth?: Truth): Promise<AlignmentPictures> {
   const { lr, warped, recoloured, mimicked, shrunkHr, valid } = pair;
+  const reference = truth === undefined ? shrunkHr : trueLr(pair, truth);
+  const referenceName = truth === undefined ? 'shrunk HR' : 'true LR';
   const shown: [LrPicture, Image][] = [['lr', lr]];
   if (warped !== undefined) shown.push(['warped', warped]);
   if (recoloured !== undefined) shown.push(['recoloured', recoloured]);
   shown.push(['mimicked', mimicked]);
-  const maps = shown.map(([, image]) => masked(pixelError(image, shrunkHr).map, valid));
+  const maps = shown.map(([, image]) => pixelError(image, reference, valid).map);
   const most = commonScale(maps);
   const pictures = new Map<string, Image>([['hr-shrunk', shrunkHr]]);
-  const top: Panel[] = [{ image: shrunkHr, caption: 'shrunk HR' }];
-  const scale = heatScale(shrunkHr.width, shrunkHr.height);
-  const bottom: Panel[] = [{ image: scale, caption: `error 0 to ${(255 * most).toFixed(0)} levels` }];
+  if (truth !== undefined) pictures.set('lr-true', reference);
+  const top: Panel[] = [{ image: reference, caption: referenceName }];
+  const scale = heatScale(reference.width, reference.height);
+  const bottom: Panel[] = [
+    { image: scale, caption: `off the ${referenceName}, 0 to ${(255 * most).toFixed(0)} levels` },
+  ];
   for (const [i, [name, image]] of shown.entries()) {
     const map = heat(maps[i], most);
     pictures.set(name, image).set(`error-${name}`, map);
@@ -40,8 +49,4 @@ export async function alignmentPictures(pair: AlignedPair): Promise<AlignmentPic
   }
   const zoom = Math.max(1, Math.floor(256 / shrunkHr.width));
   return { pictures, overview: await montage([top, bottom], zoom) };
-}
-
-function masked(map: Image, valid: Image): Image {
-  return { ...map, data: map.data.map((v, i) => v * valid.data[i]) };
 }

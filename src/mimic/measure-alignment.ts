@@ -38,9 +38,8 @@ export type Truth = Pick<CameraShot, 'aligned' | 'flow'>;
  */
 export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[] {
   const { lr, warped, recoloured, mimicked, displacement, valid } = pair;
-  const covered = (image: Image): Image => cropImage(image, 0, 0, lr.width, lr.height);
-  const aligned = truth === undefined ? pair.shrunkHr : covered(truth.aligned);
-  const flow = truth && covered(truth.flow);
+  const aligned = truth === undefined ? pair.shrunkHr : trueLr(pair, truth);
+  const flow = truth && covered(truth.flow, lr);
   const still = { ...valid, channels: 2, data: new Float32Array(2 * valid.data.length) };
 
   const measures = (picture: LrPicture, image: Image, moved?: Image): LrMeasures => {
@@ -66,6 +65,16 @@ export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[]
       : [measures('recoloured', filled(recoloured, lr, valid), displacement)]),
     measures('mimicked', mimicked),
   ];
+}
+
+/** What the camera would have taken without movement and colour change, where the pair covers it. */
+export function trueLr({ lr }: AlignedPair, { aligned }: Pick<Truth, 'aligned'>): Image {
+  return covered(aligned, lr);
+}
+
+/** A pair covers the shot in whole patches, from its top left. */
+function covered(image: Image, by: Image): Image {
+  return cropImage(image, 0, 0, by.width, by.height);
 }
 
 /** Blur and registration look at surroundings: where the warped LR is black, the LR as it lies. */

@@ -32,7 +32,7 @@ export function trainingCurve(history: readonly CurvePoint[], title: string): Fi
     height: 300,
     margin: { l: 70, r: 80, t: 50, b: 50 },
     xaxis: { title: { text: 'iteration' } },
-    yaxis: { type: 'log', exponentformat: 'power', nticks: 5 },
+    yaxis: { title: { text: 'loss' }, type: 'log', exponentformat: 'power', nticks: 5 },
     yaxis2: {
       title: { text: 'learning rate' },
       overlaying: 'y',
@@ -88,8 +88,16 @@ function columnOf(
   return values;
 }
 
+/** What a chart shows of a table unless told: PSNR on the first benchmark with the LR of the camera, else the first column. */
+function mainColumn({ columns }: Table): number {
+  return Math.max(
+    0,
+    columns.findIndex(({ benchmark }) => benchmark.lr !== 'bicubic'),
+  );
+}
+
 /** One column of a table as bars, in the table's order, with the 95 % interval over seeds where there are several. */
-export function tableBars(table: Table, column = 0): Figure {
+export function tableBars(table: Table, column = mainColumn(table)): Figure {
   const values = columnOf(table, column);
   const { group, title } = table.columns[column];
   const low = Math.min(...values.map(({ mean, half = 0 }) => mean - half));
@@ -110,7 +118,11 @@ export function tableBars(table: Table, column = 0): Figure {
       height: 120 + 26 * values.length,
       margin: { l: marginOf(values), r: 30, t: 50, b: 50 },
       // Differences are small beside the values: the axis begins near the least.
-      xaxis: { title: { text: `${group}: ${title}` }, range: [low - room, high + room] },
+      xaxis: {
+        title: { text: `${group}: ${title}` },
+        ticksuffix: unitOf(table, column),
+        range: [low - room, high + room],
+      },
       yaxis: { autorange: 'reversed', ticks: '' },
       annotations: values.map(({ label, mean }) => ({
         x: low - room,
@@ -130,7 +142,7 @@ export function tableBars(table: Table, column = 0): Figure {
  * known of.
  * @param times Default: those that the project's results have
  */
-export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes()): Figure {
+export function costCurve(table: Table, column = mainColumn(table), times: StepTimes = stepTimes()): Figure {
   const points = columnOf(table, column).flatMap(({ row, ...value }) => {
     const time = times(row.network, row.method);
     return time === undefined ? [] : [{ ...value, time }];
@@ -148,11 +160,17 @@ export function costCurve(table: Table, column = 0, times: StepTimes = stepTimes
     {
       title: { text: titleOf(table, column) },
       height: 440,
-      margin: { l: 70, r: 60 + marginOf(points), t: 70, b: 60 },
+      margin: { l: 80, r: 60 + marginOf(points), t: 70, b: 60 },
       xaxis: { title: { text: "time of a training step, multiples of L1's" } },
+      yaxis: { ticksuffix: unitOf(table, column) },
       legend: { x: 1.02, y: 1 },
     },
   );
+}
+
+/** Stands behind the numbers of an axis. */
+function unitOf({ columns }: Table, column: number): string {
+  return columns[column].metric.startsWith('psnr') ? ' dB' : '';
 }
 
 /** The table, and below it what of it is shown: beside the axis Plotly would have to know how wide its numbers are. */
@@ -184,7 +202,7 @@ const SYMBOLS = ['circle', 'square', 'diamond', 'cross', 'triangle-up', 'star'] 
  * A column of a sweep over its values, a line a series, with the 95 % interval over seeds where there are several.
  * @throws InputError for a table that is no sweep, and where no row has a run
  */
-export function sweepCurve(table: Table, column = 0): Figure {
+export function sweepCurve(table: Table, column = mainColumn(table)): Figure {
   const { sweep } = table;
   if (sweep === undefined) throw new InputError(`'${table.title}' is no sweep over the values of one thing`);
   const found = new Map(columnOf(table, column).map(({ row, ...value }) => [row, value]));
@@ -204,13 +222,14 @@ export function sweepCurve(table: Table, column = 0): Figure {
   });
   return figure(lines, {
     title: { text: titleOf(table, column) },
-    margin: { l: 70, r: 30, t: 70, b: 50 },
+    margin: { l: 80, r: 30, t: 70, b: 50 },
     xaxis: {
       title: { text: sweep.name },
       type: 'category',
       categoryorder: 'array',
       categoryarray: sweep.values.map(String),
     },
+    yaxis: { ticksuffix: unitOf(table, column) },
     showlegend: lines.length > 1,
   });
 }

@@ -36,6 +36,8 @@ export interface CompareOptions {
 }
 
 export interface ErrorMapOptions extends CompareOptions {
+  /** [h, w, 1] of 0 and 1: which pixels count (a warped LR has its `valid`). Default: all. */
+  readonly valid?: Image;
   /** The error, grey levels of 255, that is white. Default: what 0.5 % of all maps' pixels exceed. */
   readonly most?: number;
 }
@@ -66,7 +68,8 @@ export async function compare(images: Pictures, options: CompareOptions = {}): P
 
 /**
  * What pictures are off by, pixel by pixel, as heat on a common scale (the paper's Figure 5): the mean over the channels of
- * the absolute difference. Below each its mean in grey levels of 255, and how that differs from the first one's.
+ * the absolute difference, black where a pixel does not count. Below each its mean over those that do in grey levels of 255,
+ * and how that differs from the first one's.
  * @param images RGB in [0,1] by name, of the reference's size
  * @param options without `side` the whole pictures are shown
  */
@@ -76,7 +79,7 @@ export async function errorMaps(
   options: ErrorMapOptions = {},
 ): Promise<Picture> {
   const entries = named(images);
-  const errors = entries.map(([, image]) => pixelError(image, reference));
+  const errors = entries.map(([, image]) => pixelError(image, reference, options.valid));
   const most = options.most === undefined ? commonScale(errors.map(({ map }) => map)) : options.most / 255;
   const whole = options.side === undefined && options.at === undefined;
   const { side, at } = place([['reference', reference]], options);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { correctedWith, correctedWithout, SWITCH_NAMES } from '../../src/experiments/variants';
+import { SWITCH_NAMES, withOption, without } from '../../src/experiments/variants';
 import { mimicConfig, mimicCorrected } from '../../src/mimic/config';
 
 describe('the corrected process without parts', () => {
@@ -7,7 +7,7 @@ describe('the corrected process without parts', () => {
     const sets = Array.from({ length: 2 ** SWITCH_NAMES.length }, (_, bits) =>
       SWITCH_NAMES.filter((_, i) => (bits >> i) & 1),
     );
-    const configs = sets.map((names) => JSON.stringify(mimicConfig(correctedWithout(names))));
+    const configs = sets.map((names) => JSON.stringify(mimicConfig(without(mimicCorrected(), names))));
     // Without flow nothing is masked, so there the switch of the mask does nothing.
     expect(new Set(configs).size).toBe(48);
   });
@@ -21,10 +21,10 @@ describe('the corrected process without parts', () => {
     ['guidance', false, 'guidance'],
     ['detach', false, 'detach'],
   ] as const)('is what the value %s %s makes of it', (option, value, part) => {
-    expect(correctedWith(option, value)).toEqual(correctedWithout([part]));
+    expect(withOption(mimicCorrected(), option, value)).toEqual(without(mimicCorrected(), [part]));
   });
 
   it('keeps all parts with any other value', () => {
-    expect(correctedWith('lambda', 0.1)).toEqual({ ...mimicCorrected(), lambda: 0.1 });
+    expect(withOption(mimicCorrected(), 'lambda', 0.1)).toEqual({ ...mimicCorrected(), lambda: 0.1 });
   });
 });

@@ -81,6 +81,12 @@ describe('Colour and pixels', () => {
     expect(absolute).toBeCloseTo(0.3 * 255, 4);
     expect(squared).toBeCloseTo((255 ** 2 * (0.01 + 0.04 + 0.36)) / 3, 2);
     expect(reduction(25, 100)).toBe(75);
+    const left = filled(4, 4, [0, 0, 0]);
+    left.data.fill(1, 24); // the lower half, which does not count, is far off
+    const mask = { ...blankImage(4, 4, 1), data: new Float32Array(16).fill(1, 0, 8) };
+    const upper = pixelError(left, b, mask);
+    expect(upper.absolute).toBeCloseTo(0.3 * 255, 4);
+    expect([...upper.map.data.subarray(8)]).toEqual([...new Float32Array(8)]);
   });
 });
 

@@ -8,7 +8,14 @@ import { plotlySource, renderSvg } from '../../src/notebook/plotly';
 import type { StepTimes } from '../../src/experiments/step-times';
 import type { Table } from '../../src/experiments/table';
 
-const COLUMN = { title: 'PSNR ↑', group: 'Set5', better: 'higher', digits: 2 } as Table['columns'][number];
+const COLUMN = {
+  metric: 'psnrY',
+  benchmark: { name: 'Set5', kind: 'full-reference', lr: 'bicubic' },
+  title: 'PSNR ↑',
+  group: 'Set5',
+  better: 'higher',
+  digits: 2,
+} as Table['columns'][number];
 
 describe('figure', () => {
   it('is drawn without a browser: curves, labels and the colours of heat maps', async () => {
@@ -110,6 +117,26 @@ describe('charts', () => {
       { name: 'L1', x: [1], y: [27], error_y: { array: [0.5] } },
     ]);
     expect(() => costCurve(table, 0, () => undefined)).toThrow(/no row of 'T' has a run and a measured time/);
+  });
+
+  it("show the first column that is on the camera's LR unless told", () => {
+    const camera = {
+      ...COLUMN,
+      group: 'Set5 (srraw-like LR)',
+      benchmark: { ...COLUMN.benchmark, lr: 'srraw-like' },
+    };
+    const columns = [COLUMN, { ...COLUMN, metric: 'ssimY', title: 'SSIM ↑' }, camera];
+    const cells = [27, 0.8, 26].map((mean) => ({ ours: { mean, count: 1 } }));
+    const table = { title: 'T', notes: [], columns, rows: [{ network: 'SeeMoRe', method: 'L1', cells }] };
+    const shown = (column?: number): unknown => {
+      const { data, layout } = tableBars(table as unknown as Table, column);
+      return [data[0], layout.xaxis];
+    };
+    expect(shown()).toMatchObject([
+      { x: [26] },
+      { title: { text: 'Set5 (srraw-like LR): PSNR ↑' }, ticksuffix: ' dB' },
+    ]);
+    expect(shown(1)).toMatchObject([{ x: [0.8] }, { title: { text: 'Set5: SSIM ↑' }, ticksuffix: '' }]);
   });
 
   it('make a line of each series of a sweep, without the values that have no run', () => {

@@ -58,5 +58,8 @@ describe('errorMaps', () => {
     expect(half[0]).toBe(1);
     expect(half[1]).toBeCloseTo(0.5, 2);
     expect(colour(20, 60)).toEqual([0, 0, 0]);
+    const valid = { ...blankImage(96, 64, 1), data: new Float32Array(96 * 64).fill(1, 96 * 32) };
+    const lower = await errorMaps({ large: off(0.5) }, HR, { most: 127.5, valid });
+    expect([...cropImage(lower.image, 20, 20, 1, 1).data]).toEqual([0, 0, 0]);
   });
 });
