@@ -1,13 +1,16 @@
 // Main memory for tensors, from a cache of freed blocks. A training step frees and asks for the same sizes over and
 // over; from the system every large block would arrive as untouched pages, and touching them costs more than many a
-// kernel. Large blocks ask for huge pages. The cache never holds more than the most that was in use at once, and running
-// out of memory empties it before it is an error.
+// kernel. Large blocks ask for huge pages. Blocks in use and in the cache never come to more than the most that was in use
+// at once; where that keeps a block out, what lay in the cache unused for long goes, as after a training's sizes come those
+// of whole pictures. Where the system refuses memory, the cache is emptied before that is an error.
 #include "memory.h"
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -22,8 +25,18 @@ constexpr size_t kHeader = 64;             // before the data, which stays 64-by
 constexpr size_t kSmall = size_t{64} << 10;  // below: the C library is quick enough
 constexpr size_t kHuge = size_t{2} << 20;
 
+// Takes of large blocks between two looks at what lies unused: more than a training step has, so that what every step
+// uses once stays.
+constexpr size_t kPeriod = size_t{1} << 14;
+
 struct Header {
   size_t size;  // of the whole block
+};
+
+// Free blocks of one size, the one given last on top.
+struct Shelf {
+  std::vector<void*> blocks;
+  size_t unused = 0;  // how many of them, from the bottom, nobody has taken in this period
 };
 
 class Cache {
@@ -36,11 +49,14 @@ class Cache {
       in_use_ += size;
       if (in_use_ > most_) most_ = in_use_;
       auto found = free_.find(size);
-      if (found != free_.end() && !found->second.empty()) {
-        block = found->second.back();
-        found->second.pop_back();
+      if (found != free_.end() && !found->second.blocks.empty()) {
+        Shelf& shelf = found->second;
+        block = shelf.blocks.back();
+        shelf.blocks.pop_back();
+        if (shelf.unused > shelf.blocks.size()) shelf.unused = shelf.blocks.size();
         cached_ -= size;
       }
+      if (++takes_ % kPeriod == 0) end_period();
     }
     if (block == nullptr) block = fresh(size);
     static_cast<Header*>(block)->size = size;
@@ -54,10 +70,11 @@ class Cache {
       std::lock_guard<std::mutex> lock(mutex_);
       in_use_ -= size;
       if (in_use_ + cached_ + size <= most_) {
-        free_[size].push_back(block);
+        free_[size].blocks.push_back(block);
         cached_ += size;
         return;
       }
+      refused_ = true;
     }
     std::free(block);
   }
@@ -96,16 +113,31 @@ class Cache {
 
   void empty() {
     std::lock_guard<std::mutex> lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
-      blocks.clear();
+    for (auto& [size, shelf] : free_) {
+      for (void* block : shelf.blocks) std::free(block);
+      shelf = {};
     }
     cached_ = 0;
   }
 
+  // Makes room for what did not find any: blocks that a whole period did without go back to the system.
+  void end_period() {
+    for (auto& [size, shelf] : free_) {
+      if (refused_) {
+        const auto end = shelf.blocks.begin() + static_cast<std::ptrdiff_t>(shelf.unused);
+        std::for_each(shelf.blocks.begin(), end, std::free);
+        shelf.blocks.erase(shelf.blocks.begin(), end);
+        cached_ -= size * shelf.unused;
+      }
+      shelf.unused = shelf.blocks.size();
+    }
+    refused_ = false;
+  }
+
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
-  size_t in_use_ = 0, cached_ = 0, most_ = 0;
+  std::map<size_t, Shelf> free_;
+  size_t in_use_ = 0, cached_ = 0, most_ = 0, takes_ = 0;
+  bool refused_ = false;  // whether a block found no room in this period
 };
 
 // Never destroyed: tensors may outlive every static object.
