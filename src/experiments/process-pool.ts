@@ -22,19 +22,29 @@ export interface PoolOptions {
   readonly onEnd?: (process: PooledProcess, code: number | null) => void | Promise<void>;
 }
 
-/** Runs all, in order; resolves when the last has ended. One that fails does not stop the others. */
+/**
+ * Runs all, in order; resolves when the last has ended. One that ends with a failure does not stop the others; an error here (one
+ * cannot be started, a callback throws) stops them as the signal does, and comes when the last has ended.
+ */
 export async function runProcesses(processes: readonly PooledProcess[], options: PoolOptions): Promise<void> {
   const waiting = [...processes];
+  const failed = new AbortController();
+  const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   const worker = async (): Promise<void> => {
-    while (!options.signal?.aborted) {
-      const next = waiting.shift();
-      if (next === undefined) return;
-      options.onStart?.(next);
-      const code = await runOne(next, options);
-      await options.onEnd?.(next, code);
+    try {
+      while (!signal.aborted) {
+        const next = waiting.shift();
+        if (next === undefined) return;
+        options.onStart?.(next);
+        const code = await runOne(next, { ...options, signal });
+        await options.onEnd?.(next, code);
+      }
+    } catch (error) {
+      failed.abort(error); // the first reason stays
     }
   };
   await Promise.all(Array.from({ length: options.jobs }, worker));
+  failed.signal.throwIfAborted();
 }
 
 function runOne(

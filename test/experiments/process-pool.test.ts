@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runProcesses, type PooledProcess } from '../../src/experiments/process-pool';
 
@@ -60,4 +61,35 @@ describe('A pool of processes', () => {
     );
     expect(ended).toEqual([['first', 7]]);
   });
+
+  it.each(['onStart', 'onEnd', 'launch'] as const)(
+    'stops what runs and starts nothing more at an error of its own: %s',
+    async (fault) => {
+      const slow = node(
+        'slow',
+        'process.on("SIGTERM", () => process.exit(7)); console.log(1); setInterval(() => 0, 1e6)',
+      );
+      const isUp = (): boolean => readFileSync(slow.log, 'utf8').endsWith('1\n');
+      const quick = node('quick', '');
+      // A folder is where the log is to be.
+      const bad = fault === 'launch' ? { ...node('bad', ''), log: root } : node('bad', '');
+      const started: string[] = [];
+      const ended: [string, number | null][] = [];
+      const pool = runProcesses([slow, quick, bad, node('never', '')], {
+        jobs: 2,
+        onStart: ({ name }) => {
+          if (name === 'bad' && fault === 'onStart') throw new Error('broken');
+          started.push(name);
+        },
+        onEnd: async ({ name }, code) => {
+          ended.push([name, code]);
+          while (name === 'quick' && !isUp()) await sleep(20);
+          if (name === 'bad') throw new Error('broken');
+        },
+      });
+      await expect(pool).rejects.toThrow(fault === 'launch' ? /EISDIR/ : 'broken');
+      expect(ended.at(-1)).toEqual(['slow', 7]);
+      expect(started).not.toContain('never');
+    },
+  );
 });
