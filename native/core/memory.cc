@@ -27,7 +27,7 @@ constexpr size_t kHuge = size_t{2} << 20;
 
 // Takes of large blocks between two looks at what lies unused: more than a training step has, so that what every step
 // uses once stays.
-constexpr size_t kPeriod = size_t{1} << 14;
+constexpr size_t kPeriod = size_t{1} << 13;
 
 struct Header {
   size_t size;  // of the whole block
