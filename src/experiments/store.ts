@@ -19,6 +19,11 @@ export const LOWER_IS_BETTER: readonly ScoreMetric[] = ['niqe', 'pi'];
 const optional = <T extends z.ZodType>(type: T) =>
   z.preprocess((v) => (v === '' || v === undefined ? null : v), z.nullable(type));
 const whole = z.coerce.number().int();
+/** PSNR of equal pictures is infinite. */
+const score = z.preprocess(
+  (v) => (v === '' ? NaN : Number(v)),
+  z.custom<number>((v) => (v as number) > -Infinity, 'expected a number'),
+);
 
 const rowSchema = z.strictObject({
   /** `Experiment.id`, or "bicubic". */
@@ -40,7 +45,7 @@ const rowSchema = z.strictObject({
   /** How the metric looked: "luma, crop 4". */
   protocol: z.string(),
   /** Mean over the pictures. PSNR in dB. */
-  value: z.coerce.number(),
+  value: score,
   images: whole,
   engine: z.string(),
   secondsPerStep: optional(z.coerce.number()),

@@ -17,6 +17,12 @@ describe('The results store', () => {
     expect(readResults(join(root, 'none.csv'))).toEqual([]);
   });
 
+  it('gives back the PSNR of equal pictures, which is infinite', () => {
+    const rows = [resultRow({ value: Infinity })];
+    writeResults(path, rows);
+    expect(readResults(path)).toEqual(rows);
+  });
+
   it('writes equal rows as equal files, whatever their order', () => {
     const rows = [resultRow(), resultRow({ benchmark: 'Set14' })];
     writeResults(path, rows);
@@ -33,10 +39,13 @@ describe('The results store', () => {
   it.each([
     ['another table', 'a,b\n1,2\n', /unknown key in .* row 1 'a'/],
     ['a broken line', 'experiment,network\nx\n', /is not a results file: /],
-    ['a word for a number', undefined, /row 1: key 'value': .*found "much"/],
+    ['a word for a number', 'much', /row 1: key 'value': expected a number, found "much"/],
+    ['what no score can be', '-Infinity', /row 1: key 'value': expected a number, found "-Infinity"/],
+    ['an empty cell for a score', '', /row 1: key 'value': expected a number, found ""/],
   ])('refuses %s, naming file and place', (_, text, message) => {
     writeResults(path, [resultRow()]);
-    writeFileSync(path, text ?? readFileSync(path, 'utf8').replace('27.123456789', 'much'));
+    const table = text.includes('\n');
+    writeFileSync(path, table ? text : readFileSync(path, 'utf8').replace('27.123456789', text));
     expect(() => readResults(path)).toThrow(message);
     expect(() => readResults(path)).toThrow(path);
   });
