@@ -3,7 +3,7 @@ import type { CameraPresetName } from '../data/camera-presets';
 import { NETWORK_NAMES, type NetworkName } from '../networks/networks';
 import { mimicCorrected, mimicRecoloured, mimicThroughCamera, type MimicSettings } from '../mimic/config';
 import { MODES, type Recipe, type TrainingSettings } from '../train/config';
-import { knownName, unknownName } from '../util/errors';
+import { InputError, knownName, unknownName } from '../util/errors';
 import { NO_REFERENCE_METRICS, type Benchmark } from './benchmarks';
 import { experiment, type Experiment } from './experiment';
 import {
@@ -65,7 +65,7 @@ const MISALIGNED_METHODS = [
 
 /**
  * Options that a grid has no use for are passed over, so that one set of them serves several grids.
- * @throws InputError for an unknown grid, network or process
+ * @throws InputError for an unknown grid, network or process, and for what is named twice
  */
 export function grid(name: string, profile: Profile, options: GridOptions = {}): Grid {
   requireNames(options);
@@ -91,11 +91,22 @@ export function grid(name: string, profile: Profile, options: GridOptions = {}):
   }
 }
 
-/** @throws InputError for an unknown network or process */
-function requireNames({ networks = [], network, methods = [] }: GridOptions): void {
+/** @throws InputError for an unknown network or process, and for what is named twice: one result would count as two */
+function requireNames(options: GridOptions): void {
+  const { networks = [], network, methods = [], seeds = [], lambdas = [], misalignments = [] } = options;
   for (const name of networks) knownName('network', name, NETWORK_NAMES);
   if (network !== undefined) knownName('network', network, NETWORK_NAMES);
   for (const name of methods) knownName('process', name, METHOD_NAMES);
+  requireOnce('network', networks);
+  requireOnce('process', methods);
+  requireOnce('seed', seeds);
+  requireOnce('lambda', lambdas);
+  requireOnce('misalignment', misalignments);
+}
+
+function requireOnce(what: string, values: readonly (number | string)[]): void {
+  const again = values.find((value, i) => values.indexOf(value) < i);
+  if (again !== undefined) throw new InputError(`${what} ${again} is named twice: expected each once`);
 }
 
 const BICUBIC: GridRow = { network: '', method: 'bicubic', ours: false, experiments: {} };

@@ -3,6 +3,7 @@ import { GRID_NAMES } from '../../src/experiments/grid';
 import { grid, LAMBDAS } from '../../src/experiments/grids';
 import { profile, PROFILE_NAMES } from '../../src/experiments/profiles';
 import { planGrid } from '../../src/experiments/plan';
+import { InputError } from '../../src/util/errors';
 
 const smoke = profile('smoke');
 
@@ -86,6 +87,20 @@ describe('Grids', () => {
     expect(() => grid('tabel1', smoke)).toThrow(/unknown table or figure 'tabel1'.*did you mean 'table1'/);
     expect(() => profile('mimi')).toThrow(/did you mean 'mini'/);
   });
+
+  it.each([
+    ['table1', { seeds: [1, 2, 1] }, 'seed 1 is'],
+    ['table1', { networks: ['swinir', 'swinir'] }, 'network swinir is'],
+    ['table1', { methods: ['l1', 'mimic', 'l1'] }, 'process l1 is'],
+    ['lambda', { lambdas: [0, 0.1, 0.1] }, 'lambda 0.1 is'],
+    ['misalignment', { misalignments: [2, 2] }, 'misalignment 2 is'],
+  ] as const)(
+    'refuse what is named twice: one result would count as two: %s %o',
+    (name, options, message) => {
+      expect(() => grid(name, smoke, options)).toThrow(`${message} named twice`);
+      expect(() => grid(name, smoke, options)).toThrow(InputError);
+    },
+  );
 
   it('says what stands in for the real sets', () => {
     expect(grid('table1', smoke).notes.join('\n')).toMatch(
