@@ -140,6 +140,8 @@ export async function trainedRuns(
 /** Where nothing was to be trained, or all of it was interrupted. */
 function requireTrained(runs: readonly PlannedRun[], folders: Folders, title: string): void {
   if (hasTrained(runs, folders)) return;
+  if (runs.every(({ experiment }) => experiment === undefined))
+    throw new InputError(`'${title}' has no trainings: expected a network and a process`);
   throw new InputError(
     `no trained network of '${title}' in ${folders.runs}: the results are kept without weights, and with \`train: true\` ` +
       `the cell trains them`,

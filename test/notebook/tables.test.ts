@@ -62,6 +62,12 @@ describe('a table in a cell', () => {
     );
   });
 
+  it('says that nothing is trained where no process is asked for', async () => {
+    await expect(trainedRuns('table2', { ...options, methods: [] })).rejects.toThrow(
+      /'Table 2.*' has no trainings: expected a network and a process/,
+    );
+  });
+
   it('has a row for each value of a sweep, and for each part that is switched off', async () => {
     // The first update of the SR network does not know the weight yet: it acts through the module's own first update.
     const swept = await sweep('lambda', [0, 0.1], { ...places, iterations: 2 });
@@ -77,6 +83,14 @@ describe('a table in a cell', () => {
       'Ours, corrected',
       'corrected, noise off',
     ]);
+    // Another mode, on other pairs: an option that only that mode has.
+    const data = { kind: 'scenes', preset: 'realsr-like', count: 2 } as const;
+    const other = await sweep('soften', [true], { ...places, mode: 'recoloured', data, iterations: 1 });
+    expect(other.title).toBe('Sweep over soften: Ours, recoloured');
+    expect(other.notes).toContain('trained on drawn scenes through the simulated camera realsr-like');
+    expect(other.columns.map(({ benchmark }) => benchmark.lr)).not.toContain('srraw-like');
+    expect(other.rows[0].cells[0].ours?.count).toBe(1);
+    await expect(sweep('logEvery' as 'rate', [1], places)).rejects.toThrow(/unknown parameter 'logEvery'/);
     // One that is absent unless it is set, and is refused for what it lacks, not as unknown.
     await expect(sweep('lens', [true], places)).rejects.toThrow(/lens'.*expected 'residual'/);
     await expect(sweep('lamda' as 'lambda', [1], places)).rejects.toThrow(
