@@ -22,6 +22,29 @@ export function number(flag: string): (text: string) => number {
   };
 }
 
+/** "lambda=0.1", "corrections.noise=true": where an option is, and its value, as JSON has it or as text. */
+export interface Assignment {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/** Assignments of a flag that may be given several times. */
+export function assignments(flag: string): (text: string, before?: readonly Assignment[]) => Assignment[] {
+  return (text, before = []) => {
+    const [, name, value] = /^([\w.]+)=(.+)$/s.exec(text) ?? [];
+    if (name === undefined) throw new InputError(`${flag} ${text}: expected OPTION=VALUE`);
+    return [...before, { path: name.split('.'), value: jsonOrText(value) }];
+  };
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The engine flag that commands share. */
 export const ENGINE_FLAG = [
   '--engine <name>',

@@ -8,7 +8,7 @@ import { MODE_NAMES, PROCESS_NAMES, processInMode, recipe, type TrainingSettings
 import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
-import { count, ENGINE_FLAG, number, PRESET_FLAG } from './arguments';
+import { assignments, count, ENGINE_FLAG, number, PRESET_FLAG, type Assignment } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
 interface Flags {
@@ -17,6 +17,7 @@ interface Flags {
   readonly preset?: string;
   readonly process?: string;
   readonly mode?: string;
+  readonly set?: readonly Assignment[];
   readonly pairs?: string;
   readonly misaligned?: string;
   readonly photos?: string;
@@ -56,6 +57,12 @@ export function trainCommand(): Command {
       `of mimic and alignment-loss: ${MODE_NAMES.join(', ')} (of mimic alone); default: released, as the official code is; ` +
         'recoloured did best on real pairs',
     )
+    .option(
+      '--set <option=value>',
+      'an option of the process, as `process.options` in a config.json has it: lambda=0.1, flow=none, corrections.noise=true; ' +
+        'several times for several',
+      assignments('--set'),
+    )
     .option('--pairs <folder>', 'real pairs: a folder with HR and LR (or NAME_HR and NAME_LR) pictures')
     .option(
       '--misaligned <preset>',
@@ -93,7 +100,9 @@ export function trainCommand(): Command {
     .addHelpText(
       'after',
       '\nExample:\n  mimicsr train --network seemore --process l1 --photos scenes --camera aligned \\\n' +
-        '    --iterations 500 --batch 8 --out runs/first',
+        '    --iterations 500 --batch 8 --out runs/first\n' +
+        '  mimicsr train --process mimic --mode corrected --set lambda=0.1 --set guidance=false \\\n' +
+        '    --pairs my-pairs --iterations 2000 --batch 8 --out runs/no-guidance',
     )
     .action(async (flags: Flags) => {
       const settings = settingsOf(flags);
@@ -121,7 +130,7 @@ function settingsOf(flags: Flags): TrainingSettings {
   return {
     ...base,
     network,
-    process: processOf(flags, base.process),
+    process: withOptions(processOf(flags, base.process), flags.set),
     data: dataOf(flags) ?? base.data ?? missingData(),
     recipe,
   };
@@ -138,6 +147,22 @@ function processOf(
   if (mode !== undefined) return processInMode(process, mode);
   if (process === undefined || process === base.name) return base;
   return { name: knownName('training process', process, PROCESS_NAMES) as 'l1' };
+}
+
+/** @throws InputError for a process without options; what the options may be, the schema checks */
+function withOptions(
+  process: TrainingSettings['process'],
+  set: readonly Assignment[] = [],
+): TrainingSettings['process'] {
+  if (set.length === 0) return process;
+  if (process.name === 'l1') throw new InputError('--set is for a process with options: l1 has none');
+  const options = structuredClone(process.options ?? {}) as Record<string, unknown>;
+  for (const { path, value } of set) {
+    let within = options;
+    for (const key of path.slice(0, -1)) within = (within[key] ??= {}) as Record<string, unknown>;
+    within[path.at(-1)!] = value;
+  }
+  return { ...process, options };
 }
 
 function dataOf({

@@ -163,13 +163,19 @@ describe('mimicsr', () => {
     vi.stubEnv('MIMICSR_DATA', path('no-data'));
     const process = ['--process', 'mimic', '--mode', 'corrected', '--photos', 'scenes'];
     const recipe = ['--iterations', '1', '--batch', '1', '--patch', '16'];
-    const { code } = await mimicsr('train', ...process, ...recipe, '--out', run);
+    const own = ['--set', 'lambda=0.5', '--set', 'colour=cielab', '--set', 'corrections.noise=false'];
+    const { code } = await mimicsr('train', ...process, ...own, ...recipe, '--out', run);
     vi.unstubAllEnvs();
     expect(code).toBe(0);
     const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { process: object };
     expect(config.process).toMatchObject({
       name: 'mimic',
-      options: { flow: 'small', colour: 'cielab', corrections: { grid: true, warp: true } },
+      options: {
+        flow: 'small',
+        colour: 'cielab',
+        lambda: 0.5,
+        corrections: { grid: true, warp: true, noise: false },
+      },
     });
   });
 
@@ -199,6 +205,13 @@ describe('mimicsr', () => {
       'a mode that the process lacks',
       ['train', '--process', 'alignment-loss', '--mode', 'camera'],
       '--mode camera is for --process mimic',
+    ],
+    ['an option of a process without', ['train', '--set', 'lambda=1', '--pairs', 'x'], 'l1 has none'],
+    ['an option without a value', ['train', '--set', 'lambda'], '--set lambda: expected OPTION=VALUE'],
+    [
+      'an unknown option of the process',
+      ['train', '--process', 'mimic', '--set', 'lamda=1', '--photos', 'scenes', '--out', 'NEVER'],
+      "'lamda'",
     ],
     ['an unknown engine', ['train', '--photos', 'scenes', '--engine', 'tourch'], "unknown engine 'tourch'"],
     [
