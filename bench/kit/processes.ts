@@ -38,7 +38,7 @@ function stepOf(kind: string): Run {
   const trainer =
     stage === undefined
       ? processTrainer(sr, made, always, recipe)
-      : stageTrainer(stage, always, sr.scale, recipe.seed);
+      : stageTrainer(stage, always, sr.scale, recipe);
   const values = Object.entries(made.frozen).map(([key, frozen]) => [key, frozen.valueCount()]);
   globalThis.process.stderr.write(
     `${kind}: trains ${JSON.stringify(made.trained)}, uses ${JSON.stringify(Object.fromEntries(values))}\n`,

@@ -63,7 +63,8 @@ function backward(
 ): Map<number, tf.Tensor> {
   const dependent = dependsOn(tape, variables);
   const gradients = new Map<number, tf.Tensor>([[value.id, tf.onesLike(value)]]);
-  for (let node = tape.pop(); node !== undefined; node = tape.pop()) {
+  // A node stays on the tape until it is done with: should it throw, what it saved is freed with the rest.
+  for (let node = tape.at(-1); node !== undefined; tape.pop(), node = tape.at(-1)) {
     const { outputs, inputs, saved, gradient, kernelName } = node;
     const dys = outputs.map(({ id }) => gradients.get(id) ?? null);
     const wanted = Object.keys(inputs).filter((key) => dependent.has(inputs[key].id));

@@ -25,7 +25,7 @@ import { readWeights } from '../weights/load';
 import { saveWeights } from './checkpoint';
 import type { Recipe } from './config';
 import { trainingLoop } from './loop';
-import { stageTrainer } from './trainer';
+import { stageTrainer, type Trainer } from './trainer';
 
 export interface PreparationRun {
   readonly root: string;
@@ -35,7 +35,7 @@ export interface PreparationRun {
   readonly frozen: Readonly<Record<string, FrozenNetwork>>;
   readonly pairs: PairSet;
   readonly scale: number;
-  readonly recipe: Pick<Recipe, 'seed' | 'checkpointEvery' | 'logEvery'>;
+  readonly recipe: Pick<Recipe, 'seed' | 'onNan' | 'checkpointEvery' | 'logEvery'>;
   readonly engine: RunningEngine;
   /** Loader threads. Default: none. */
   readonly workers?: number;
@@ -118,8 +118,9 @@ async function runStage(stage: Stage, folder: string, label: string, run: Prepar
     scale: run.scale,
     workers: run.workers ?? 0,
   });
-  const trainer = stageTrainer(stage, loader, run.scale, seed);
+  let trainer: Trainer | undefined;
   try {
+    trainer = stageTrainer(stage, loader, run.scale, run.recipe);
     const files = { checkpoint: join(folder, 'checkpoint.safetensors'), log: join(folder, 'log.jsonl') };
     const { progress, signal } = run;
     const options = { label, iterations, checkpointEvery, logEvery, progress, signal };
@@ -133,6 +134,6 @@ async function runStage(stage: Stage, folder: string, label: string, run: Prepar
     return true;
   } finally {
     await loader.close();
-    trainer.dispose();
+    trainer?.dispose();
   }
 }

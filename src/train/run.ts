@@ -35,7 +35,7 @@ import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
 import { goingOn, lastExecution, refuseOtherRun, type RunRecord } from './run-record';
-import { processTrainer, type StepReport } from './trainer';
+import { processTrainer, type StepReport, type Trainer } from './trainer';
 
 export { readRunConfig } from './run-record';
 export { runFiles };
@@ -178,8 +178,9 @@ async function trainAlone(
     const loader = new PairLoader(pairs, { ...patches, workers });
     const { helper } = process;
     const training = { folder, config, network, ...(helper === undefined ? {} : { helper }) };
-    const trainer = processTrainer(network, process, loader, config.recipe);
+    let trainer: Trainer | undefined;
     try {
+      trainer = processTrainer(network, process, loader, config.recipe);
       const result = await trainingLoop(trainer, files, {
         label: `train ${config.network.name} ${process.name}`,
         iterations,
@@ -210,7 +211,7 @@ async function trainAlone(
       return { folder, config, network, ...result };
     } finally {
       await loader.close();
-      trainer.dispose();
+      trainer?.dispose();
     }
   } catch (error) {
     network.dispose();

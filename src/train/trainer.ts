@@ -8,7 +8,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { PairLoader } from '../data/loader';
 import type { LossTerms, PairBatch, Stage, TrainingProcess } from '../losses/training-process';
-import { variableGradients } from '../nn/gradients';
+import { variableGradients, type Gradients } from '../nn/gradients';
 import type { Module } from '../nn/module';
 import type { SrNetwork } from '../networks/sr-network';
 import { Random } from '../util/random';
@@ -105,22 +105,22 @@ export class Trainer {
   async step(step: number): Promise<StepReport> {
     const { patch, batch: size, scale } = this.shape;
     const patches = await this.loader.batch(step);
-    const batch = {
+    const batch = tf.tidy(() => ({
       lr: tf.tensor4d(patches.lr, [size, patch, patch, 3]),
       hr: tf.tensor4d(patches.hr, [size, patch * scale, patch * scale, 3]),
       ...(patches.noise === undefined ? {} : { noise: tf.tensor4d(patches.noise, [size, patch, patch, 3]) }),
-    };
+    }));
     for (const { name, module } of this.trained) module.train(true, new Random(this.seed, name, step));
-    let terms: Record<string, tf.Scalar> = {};
     const variables = this.trained.flatMap((t) => t.parameters.map(([, p]) => p.variable));
-    const { value, grads } = variableGradients(() => {
-      const losses = this.losses(batch, step);
-      terms = Object.fromEntries(
-        Object.entries(losses).map(([name, { value }]) => [name, tf.keep(tf.clone(value))]),
-      );
-      return tf.addN(Object.values(losses).map(({ value, weight }) => tf.mul(value, weight))) as tf.Scalar;
-    }, variables);
+    const terms: Record<string, tf.Scalar> = {};
+    let made: Gradients | undefined;
     try {
+      made = variableGradients(() => {
+        const losses = this.losses(batch, step);
+        for (const [name, { value }] of Object.entries(losses)) terms[name] = tf.keep(tf.clone(value));
+        return tf.addN(Object.values(losses).map(({ value, weight }) => tf.mul(value, weight))) as tf.Scalar;
+      }, variables);
+      const { value, grads } = made;
       const loss = (await value.data())[0];
       const read: Record<string, number> = {};
       for (const [name, term] of Object.entries(terms)) read[name] = (await term.data())[0];
@@ -150,7 +150,7 @@ export class Trainer {
         throw new DivergedError(`${skipped}, after ${MOST_SKIPPED} skipped updates in a row`);
       return { ...report, skipped };
     } finally {
-      tf.dispose([batch, value, grads, terms]);
+      tf.dispose([batch, terms, { ...made }]);
     }
   }
 
@@ -189,7 +189,12 @@ export function processTrainer(
 }
 
 /** A stage's module alone, with the running mean of its weights; Adam with PyTorch's epsilon and without a clip. */
-export function stageTrainer(stage: Stage, loader: Batches, scale: number, seed: number): Trainer {
+export function stageTrainer(
+  stage: Stage,
+  loader: Batches,
+  scale: number,
+  { seed, onNan }: Pick<Recipe, 'seed' | 'onNan'>,
+): Trainer {
   const { rate, halvings, betas, averaging, patch, batch } = stage.recipe;
   const trainee: Trainee = {
     name: stage.name,
@@ -199,5 +204,5 @@ export function stageTrainer(stage: Stage, loader: Batches, scale: number, seed:
     averaging,
   };
   const losses = (patches: PairBatch, step: number): LossTerms => stage.losses(patches, step);
-  return new Trainer([trainee], losses, loader, { patch, batch, scale }, seed);
+  return new Trainer([trainee], losses, loader, { patch, batch, scale }, seed, onNan);
 }

@@ -11,6 +11,17 @@ const passOn = tf.customGrad((x) => ({
   gradFunc: (dy: tf.Tensor) => dy,
 }));
 
+/** An op that keeps something for its gradient, which cannot be computed. */
+const failing = tf.customGrad((x, save) => {
+  (save as tf.GradSaveFunc)([tf.exp(x as tf.Tensor)]);
+  return {
+    value: tf.clone(x as tf.Tensor),
+    gradFunc: () => {
+      throw new Error('no gradient');
+    },
+  };
+});
+
 describe(`variableGradients on ${TEST_ENGINE}`, () => {
   beforeAll(startTestEngine);
 
@@ -73,6 +84,7 @@ describe(`variableGradients on ${TEST_ENGINE}`, () => {
     await leavesNoTensors(() => {
       expect(() => variableGradients(broken, [v])).toThrow('no loss');
       expect(() => variableGradients(() => tf.sum(tf.topk(v).values), [v])).toThrow('TopK has no gradient');
+      expect(() => variableGradients(() => tf.sum(failing(v)), [v])).toThrow('no gradient');
       const { value, grads } = variableGradients(() => tf.sum(tf.square(v)), [v]);
       expect([...grads[v.name].dataSync()]).toEqual([2, 4]);
       tf.dispose([value, grads] as tf.TensorContainer);

@@ -2,13 +2,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
+import { PairLoader } from '../../src/data/loader';
 import type { PairSet } from '../../src/data/pairs';
 import type { Preparation, Stage, StageRecipe } from '../../src/losses/training-process';
 import { Conv2d } from '../../src/nn/layers';
 import { meanAbsoluteError } from '../../src/ops/mean-absolute-error';
 import { resize } from '../../src/ops/resize';
+import { DivergedError } from '../../src/train/diverged';
 import { prepare, type PreparationRun } from '../../src/train/preparation';
 import { halvedRate } from '../../src/train/schedule';
 import { WeightAverage } from '../../src/train/weight-average';
@@ -38,7 +40,8 @@ class TwoFilters implements Preparation {
   readonly done: string[] = [];
   asked?: { readonly pairs: PairSet; readonly folder: string };
 
-  constructor(recipe: StageRecipe = RECIPE) {
+  /** @param nanAt the iteration of both stages whose loss is not a number */
+  constructor(recipe: StageRecipe = RECIPE, nanAt?: number) {
     this.stages = this.filters.map((module, i) => ({
       name: `filter-${i + 1}`,
       module,
@@ -48,7 +51,8 @@ class TwoFilters implements Preparation {
         const [, h, w] = lr.shape;
         const out = this.filters.slice(0, i + 1).reduce((x, filter) => filter.forward(x), lr);
         const target = resize(hr, h, w, { mode: 'bilinear' });
-        return { l1: { value: meanAbsoluteError(out, target), weight: 1 } };
+        const value = meanAbsoluteError(out, target);
+        return { l1: { value: step === nanAt ? tf.mul<tf.Scalar>(value, NaN) : value, weight: 1 } };
       },
     }));
   }
@@ -76,6 +80,7 @@ function drawnOnce(pairs: PairSet): PairSet {
 describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
   const root = mkdtempSync(join(tmpdir(), 'mimicsr-preparation-'));
   afterAll(() => rmSync(root, { recursive: true, force: true }));
+  afterEach(() => vi.restoreAllMocks());
 
   const pairs = drawnOnce(cameraPairs(scenePhotos(2, 0), 'aligned', 0));
   const others = drawnOnce(cameraPairs(scenePhotos(2, 1), 'aligned', 0));
@@ -93,8 +98,9 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
   const execute = async (
     options: PreparationRun,
     recipe?: StageRecipe,
+    nanAt?: number,
   ): Promise<{ made: TwoFilters; result?: PairSet; weights: unknown }> => {
-    const made = new TwoFilters(recipe);
+    const made = new TwoFilters(recipe, nanAt);
     try {
       const result = await prepare(made, options);
       const weights = await Promise.all(made.filters.map((f) => f.stateDict()));
@@ -174,6 +180,25 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
     const other = await execute(run('whole', more), recipe);
     expect(other.made.done).toHaveLength(10);
     expect(readdirSync(join(root, 'whole'))).toHaveLength(before.length + 1);
+  });
+
+  it('stop at a loss that is not finite, and skip it where the recipe says so', async () => {
+    await expect(execute(run('nan'), RECIPE, 2)).rejects.toThrow(DivergedError);
+    const skipping = { seed: 1, checkpointEvery: 2, logEvery: 1, onNan: 'skip' } as const;
+    const { result } = await execute(run('nan', { recipe: skipping }), RECIPE, 2);
+    expect(result).toBeDefined();
+    const [key] = readdirSync(join(root, 'nan'));
+    const log = readFileSync(join(root, 'nan', key, 'filter-2', 'log.jsonl'), 'utf8');
+    expect(log.split('\n')[1]).toContain("iteration 2: loss term 'l1' is NaN");
+  });
+
+  it('that cannot begin leave no loader behind', async () => {
+    const close = vi.spyOn(PairLoader.prototype, 'close');
+    vi.spyOn(Conv2d.prototype, 'trainable').mockImplementation(() => {
+      throw new Error('no memory');
+    });
+    await leavesNoTensors(() => expect(execute(run('no-memory'))).rejects.toThrow('no memory'));
+    expect(close).toHaveBeenCalledTimes(1);
   });
 
   it('with weights that do not fit name the file', async () => {

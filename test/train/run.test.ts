@@ -2,10 +2,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { l1Process } from '../../src/baselines/l1';
 import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
 import { PairLoader } from '../../src/data/loader';
+import type { LossTerms, TrainingProcess } from '../../src/losses/training-process';
 import { SeeMoRe } from '../../src/networks/seemore';
 import { recipe, trainingConfig, type TrainingSettings } from '../../src/train/config';
 import { DivergedError } from '../../src/train/diverged';
@@ -147,6 +148,18 @@ describe(`a run on ${TEST_ENGINE}`, () => {
     await expect(train(folder('moved'), SETTINGS)).rejects.toThrow('frozen.flow.sha256 was "before"');
   });
 
+  it('that cannot begin leaves no loader and no tensor behind', async () => {
+    const close = vi.spyOn(PairLoader.prototype, 'close');
+    const trainable = vi.spyOn(SeeMoRe.prototype, 'trainable');
+    trainable.mockReturnValueOnce([]); // for the record, which counts them
+    trainable.mockImplementationOnce(() => {
+      throw new Error('no memory');
+    });
+    await leavesNoTensors(() => expect(train(folder('no-memory'), SETTINGS)).rejects.toThrow('no memory'));
+    expect(close).toHaveBeenCalledTimes(1);
+    vi.restoreAllMocks();
+  });
+
   it('refuses a broken config.json and a checkpoint that does not fit, naming the file', async () => {
     await train(folder('broken'), SETTINGS).then((r) => r.network.dispose());
     const files = runFiles(folder('broken'));
@@ -176,6 +189,30 @@ describe(`training on ${TEST_ENGINE}`, () => {
     });
     const mean = (part: number[]): number => part.reduce((a, b) => a + b, 0) / part.length;
     expect(mean(losses.slice(-8))).toBeLessThan(0.7 * mean(losses.slice(0, 8)));
+    trainer.dispose();
+    net.dispose();
+  });
+
+  /** Hands its input on, and has no gradient. */
+  const broken = tf.customGrad((x) => ({
+    value: tf.clone(x as tf.Tensor),
+    gradFunc: () => {
+      throw new Error('broken');
+    },
+  })) as (x: tf.Scalar) => tf.Scalar;
+
+  it.each<[string, (l1: tf.Scalar) => LossTerms]>([
+    ['a loss', (l1) => ({ broken: { value: tf.reshape(l1, [2]), weight: 1 } })],
+    [
+      'the sum of the losses',
+      (l1) => ({ l1: { value: l1, weight: 1 }, broken: { value: tf.zeros([2]), weight: 1 } }),
+    ],
+    ['the gradient', (l1) => ({ broken: { value: broken(l1), weight: 1 } })],
+  ])('leaves no tensor behind where %s cannot be computed', async (_, of) => {
+    const net = new SeeMoRe().initialise(1);
+    const losses: TrainingProcess['losses'] = (...args) => of(l1Process().losses(...args).l1.value);
+    const trainer = processTrainer(net, { ...l1Process(), losses }, loader(), l1);
+    await leavesNoTensors(() => expect(trainer.step(1)).rejects.toThrow());
     trainer.dispose();
     net.dispose();
   });
