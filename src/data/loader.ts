@@ -2,7 +2,7 @@
  * Batches of training patches, in this thread or in threads of its own. What batch n holds depends on the seed and n
  * alone, for any number of threads, so a resumed run sees what an uninterrupted one would have seen.
  */
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { InputError } from '../util/errors';
 import { threadCount } from '../util/threads';
 import { DEGRADATION_NAMES, DEGRADATIONS } from './degradations';
@@ -16,7 +16,7 @@ export type { PatchBatch } from './patches';
 export interface LoaderOptions extends Omit<PatchOptions, 'scale'> {
   /** HR pixels a LR pixel. Default 4. */
   readonly scale?: number;
-  /** Memory for decoded pairs, bytes. Default: a quarter of the machine's. */
+  /** Memory for decoded pairs, bytes. Default: a quarter of this process's share of the machine's. */
   readonly cacheBytes?: number;
   /** Threads that make batches ahead (see `loaderThreads`); 0, the default, makes each batch when it is asked for. */
   readonly workers?: number;
@@ -40,7 +40,7 @@ export class PairLoader {
    */
   constructor(
     readonly pairs: PairSet,
-    { scale = 4, cacheBytes = memory() / 4, workers = 0, ...options }: LoaderOptions,
+    { scale = 4, cacheBytes = memoryShare() / 4, workers = 0, ...options }: LoaderOptions,
   ) {
     if (pairs.size === 0) throw new InputError(`no pairs to train on: ${pairs.description}`);
     this.options = { ...options, scale };
@@ -86,7 +86,8 @@ export class PairLoader {
   }
 }
 
-/** Bytes of memory that this process may use. */
-function memory(): number {
-  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
+/** Bytes of memory that fall to this process: runs side by side share the cores (MIMICSR_THREADS), and so the memory. */
+function memoryShare(): number {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+  return memory * Math.min(1, threadCount() / availableParallelism());
 }

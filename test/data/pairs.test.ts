@@ -1,10 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cameraPairs, filePhotos, scenePhotos } from '../../src/data/camera-pairs';
 import { PairLoader } from '../../src/data/loader';
 import { datasetPairs } from '../../src/data/datasets';
+import { PairStore } from '../../src/data/pair-store';
 import { pairFiles, readPair, type Pair, type PairSet } from '../../src/data/pairs';
 import { folderOf } from '../../src/data/roots';
 import { drawScene } from '../../src/data/scenes';
@@ -177,6 +178,11 @@ describe('the loader', () => {
     expect(seen.corners.size).toBe((side - 8 + 1) ** 2);
   });
 
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
   it('gives a batch that depends on seed and iteration alone', async () => {
     const [a, b] = [new PairLoader(set, options), new PairLoader(set, options)];
     for (let step = 1; step < 9; step++) await a.batch(step);
@@ -196,6 +202,20 @@ describe('the loader', () => {
       if (expected === 4) expect(loads.length).toBe(4);
       else expect(loads.length).toBeGreaterThan(30);
     }
+  });
+
+  it('takes for its cache a quarter of the memory, of which a process has the share that it has of the cores', () => {
+    const create = vi.spyOn(PairStore, 'create').mockReturnValue({} as PairStore);
+    const bytes = (threads: number): number => {
+      vi.stubEnv('MIMICSR_THREADS', String(threads));
+      new PairLoader(set, options);
+      return create.mock.lastCall![1];
+    };
+    const cores = availableParallelism();
+    const whole = bytes(cores);
+    expect(whole).toBeLessThanOrEqual(totalmem() / 4);
+    expect(bytes(1)).toBeCloseTo(whole / cores, 0);
+    expect(bytes(4 * cores)).toBe(whole);
   });
 
   it('names the pair whose LR is smaller than the patch', async () => {
