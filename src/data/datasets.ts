@@ -8,7 +8,7 @@
  *
  * Nothing is decoded before it is asked for. Loader threads decode each picture once (`pair-store.ts`).
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join, sep } from 'node:path';
 import { listImages } from '../image/file';
 import { InputError, unlessInputError } from '../util/errors';
@@ -51,6 +51,13 @@ interface Located {
 }
 
 function locate(name: string): Located {
+  const located = folderAndValues(name);
+  const { folder } = located;
+  if (!statSync(folder).isDirectory()) throw new InputError(`${folder} is a file: expected a folder or the name of a data set`);
+  return located;
+}
+
+function folderAndValues(name: string): Located {
   if (existsSync(name)) return { folder: name, values: [] }; // a folder may have a colon in its name
   // On Windows a colon also follows a drive's letter.
   const [, place, selection] = /^(.[^:]*|[A-Za-z]:[\\/].*?)(?::([^:\\/]+))?$/.exec(name) ?? [, name];

@@ -4,13 +4,14 @@
  * times the LR). In version 3 files are linked as they are. Versions 1 and 2 store the LR at HR size: refused, or shrunk
  * on request, which softens the degradation that is to be learned.
  */
-import { copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readImage, readImageSize, writeImage } from '../image/file';
 import { cropImage } from '../image/image';
 import { imresize } from '../image/resize';
 import { InputError } from '../util/errors';
 import { silentProgress } from '../util/progress';
+import { writeFileAtomic } from '../util/write-file';
 import { matchTemplate } from './layout';
 import { measureMisalignment } from './misalignment';
 import { filesBelow, writeReport, type Prepared, type PreparedPair, type PrepareOptions } from './prepared';
@@ -104,13 +105,14 @@ async function takePair(
   return 'cut';
 }
 
-/** The same file under another name; a copy where the two lie on different file systems. */
+/** The same file under another name; a copy where it cannot be linked: on another file system. */
 function link(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   rmSync(to, { force: true });
+  const file = realpathSync(from); // a link to a symbolic link would be one as well, and lead elsewhere
   try {
-    linkSync(from, to);
+    linkSync(file, to);
   } catch {
-    copyFileSync(from, to);
+    writeFileAtomic(to, readFileSync(file));
   }
 }

@@ -8,6 +8,7 @@ import { drawScene } from '../../src/data/scenes';
 import { writeImage } from '../../src/image/file';
 import { cropImage } from '../../src/image/image';
 import { imresize } from '../../src/image/resize';
+import { InputError } from '../../src/util/errors';
 import { NO_SHARED, SHARED, shared } from '../shared';
 
 const root = mkdtempSync(join(tmpdir(), 'mimicsr-datasets-'));
@@ -64,6 +65,14 @@ describe('Data sets by name', () => {
     expect(hasDataset('photographs')).toBe(true);
     expect(hasDataset('no-such')).toBe(false);
     expect(() => datasetPairs('no-such')).toThrow(/no folder or dataset 'no-such': looked in /);
+  });
+
+  it('refuse a file where a folder is expected', () => {
+    for (const file of [join(root, 'photographs', 'p.jpg'), join('photographs', 'p.jpg')]) {
+      expect(() => datasetPhotos(file)).toThrow(InputError);
+      expect(() => datasetPairs(file)).toThrow(/p\.jpg is a file: expected a folder/);
+      expect(hasDataset(file)).toBe(false);
+    }
   });
 
   it('have no photograph of a benchmark to train on', async () => {

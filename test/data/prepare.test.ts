@@ -1,4 +1,15 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -19,7 +30,16 @@ import { mimicsr } from '../cli/run';
 import { NO_SHARED, SHARED, shared } from '../shared';
 
 const root = mkdtempSync(join(tmpdir(), 'mimicsr-prepare-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => {
+  if (mounted) spawnSync('umount', [small]);
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A file system of its own with room for a small picture, where this user may mount one. */
+const small = join(root, 'small');
+mkdirSync(small);
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12k', 'mimicsr-prepare', small]).status === 0;
+const UNMOUNTED = mounted ? '' : ' (skipped: this user cannot mount a small file system)';
 
 const files = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -52,6 +72,26 @@ describe('Preparing RealSR', () => {
     const read = JSON.parse(readFileSync(report, 'utf8')) as { pairs: unknown[] };
     expect(read.pairs).toHaveLength(3);
     expect((await datasetPairs(join(out, 'Canon-train')).load(0)).name).toBe('Canon_003');
+  });
+
+  it('takes what links lead to, also where they are relative', async () => {
+    const source = await published('links', 4);
+    const path = join(source, 'Canon/Test/4/Canon_001_HR.png');
+    renameSync(path, join(source, 'elsewhere.png'));
+    symlinkSync('../../../elsewhere.png', path);
+    const out = join(root, 'links-x4');
+    await prepareRealSr(source, out);
+    const taken = join(out, 'Canon-test/HR/Canon_001.png');
+    expect(readFileSync(taken)).toEqual(readFileSync(path));
+    expect(lstatSync(taken).isSymbolicLink()).toBe(false);
+  });
+
+  it.skipIf(!mounted)(`copies onto another file system, whole or not at all${UNMOUNTED}`, async () => {
+    const source = await published('far', 4);
+    const lr = join(small, 'Canon-test/LR/Canon_001.png');
+    await expect(prepareRealSr(source, small)).rejects.toThrow(/^cannot write .*HR.Canon_\d+\.png: no space left on the device$/);
+    expect(files(small).filter((name) => name.includes('HR'))).toEqual([]);
+    expect(readFileSync(lr)).toEqual(readFileSync(join(source, 'Canon/Test/4/Canon_001_LR4.png')));
   });
 
   it('refuses an LR at HR size, and shrinks it on request, saying so', async () => {
@@ -139,6 +179,19 @@ describe('Preparing SR-RAW', () => {
     // Every LR pixel is one of the photograph's own: some place of it shows just this row.
     const own = toUint8(await readImage(at(7)));
     expect(Buffer.from(own.buffer).includes(Buffer.from(lr.data.subarray(0, 3 * lr.width)))).toBe(true);
+  });
+
+  it('leaves out a photograph whose EXIF is damaged, and names it', async () => {
+    const source = join(root, 'sr-raw-damaged');
+    const at = (k: number): string => join(source, 'train', '00001', `0000${k}.JPG`);
+    await photo(at(7), short, 24);
+    await photo(at(3), long, 96);
+    const bytes = readFileSync(at(7));
+    bytes.write('XX', bytes.indexOf('Exif\0\0') + 6); // where the order of its bytes stands
+    writeFileSync(at(7), bytes);
+    await expect(focalLength(at(7))).rejects.toThrow(InputError);
+    const { refused } = await prepareSrRaw(source, join(root, 'sr-raw-damaged-x4'));
+    expect(refused).toContainEqual(expect.stringMatching(/^cannot read the EXIF of .*00007\.JPG: /));
   });
 
   it('refuses another layout', async () => {
