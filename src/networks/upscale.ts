@@ -29,6 +29,7 @@ export interface UpscaleOptions {
 }
 
 /**
+ * In test mode, also in the middle of a training, which goes on in its own.
  * @param image RGB in [0,1]
  * @returns RGB, `network.scale` times the size, not clamped
  * @throws InputError if the picture is smaller than the network's minimum or the tile too small
@@ -56,11 +57,13 @@ export async function upscale(
       `tile ${tile} with overlap ${overlap}: expected multiples of ${TILE_GRID}, the tile at least twice the overlap and ${least}`,
     );
   }
-  return inTiles(
-    image.width,
-    image.height,
-    { tile, overlap, scale: network.scale, onTile },
-    ({ left, top, width, height }) => run(network, cropImage(image, left, top, width, height)),
+  return network.inTestMode(() =>
+    inTiles(
+      image.width,
+      image.height,
+      { tile, overlap, scale: network.scale, onTile },
+      ({ left, top, width, height }) => run(network, cropImage(image, left, top, width, height)),
+    ),
   );
 }
 

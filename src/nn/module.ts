@@ -86,6 +86,17 @@ export abstract class Module {
     return this;
   }
 
+  /** What `work` gives with the module in test mode; afterwards it is in the mode in which it was. */
+  async inTestMode<T>(work: () => Promise<T>): Promise<T> {
+    const { training, random } = this;
+    this.train(false);
+    try {
+      return await work();
+    } finally {
+      this.train(training, random);
+    }
+  }
+
   /**
    * Draws all initial values; an engine must be running. Each parameter's stream is named by seed and key, so the order of
    * drawing is no matter.

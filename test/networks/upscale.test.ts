@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawScene } from '../../src/data/scenes';
 import { blankImage } from '../../src/image/image';
@@ -7,6 +7,7 @@ import { SrNetwork } from '../../src/networks/sr-network';
 import { upscale } from '../../src/networks/upscale';
 import { Conv2d } from '../../src/nn/layers';
 import { pixelShuffle } from '../../src/ops/pixel-shuffle';
+import { Random } from '../../src/util/random';
 import { leavesNoTensors, startTestEngine } from '../engines';
 
 /** Sees 3 pixels around each: what its tiles give can be compared exactly. */
@@ -15,7 +16,11 @@ class Local extends SrNetwork {
   readonly minimumSize = 1;
   private readonly conv = this.child('conv', new Conv2d(3, 12, 7, { padding: 3 }));
 
+  /** The modes in which it ran. */
+  readonly modes: unknown[] = [];
+
   forward(lr: tf.Tensor4D): tf.Tensor4D {
+    this.modes.push([this.training, this.random]);
     return pixelShuffle(this.conv.forward(lr), 2);
   }
 }
@@ -43,6 +48,22 @@ describe('upscaling in tiles', () => {
       whole.data.forEach((v, i) => expect(Math.abs(tiled.data[i] - v)).toBeLessThan(1e-6));
       expect(counts.at(-1)).toBe('12/12');
     });
+  });
+
+  it('runs in test mode, and leaves a network in the mode in which it was', async () => {
+    const random = new Random(1);
+    const modes: [boolean, Random | undefined][] = [
+      [true, random],
+      [false, undefined],
+    ];
+    for (const mode of modes) {
+      local.train(...mode);
+      local.modes.length = 0;
+      await upscale(local, picture, { tile: 96 });
+      tf.tidy(() => local.forward(tf.zeros([1, 8, 8, 3])));
+      expect(local.modes.at(-1)).toEqual(mode);
+      expect(local.modes.slice(0, -1)).toEqual(local.modes.slice(1).map(() => [false, undefined]));
+    }
   });
 
   it('leaves no seam with a network that looks further', async () => {
@@ -73,9 +94,15 @@ describe('upscaling in tiles', () => {
     net.dispose();
     const broken = new Local().initialise(1);
     [...broken.namedParameters()][0][1].load(new Float32Array(12 * 3 * 49).fill(Infinity));
+    broken.train(true);
     await leavesNoTensors(async () => {
       await expect(upscale(broken, picture)).rejects.toThrow('not finite');
     });
+    tf.tidy(() => broken.forward(tf.zeros([1, 8, 8, 3])));
+    expect(broken.modes).toEqual([
+      [false, undefined],
+      [true, undefined],
+    ]);
     broken.dispose();
   });
 });
