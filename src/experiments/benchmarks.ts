@@ -97,24 +97,38 @@ function bicubicPairs(photos: PhotoSource): PairSet {
   };
 }
 
-/** Mean scores of an upscaler over a benchmark, by every metric that it can be scored by here. */
+/**
+ * Mean scores of an upscaler over a benchmark, by every metric that it can be scored by here. The protocol says of tiles where
+ * a picture was too large to be done in one piece.
+ */
 export async function scoreBenchmark(
   upscaler: Upscaler,
   benchmark: Benchmark,
   options: { readonly progress?: ProgressFactory; readonly signal?: AbortSignal } = {},
 ): Promise<Score[]> {
-  const pairs = benchmarkPairs(benchmark);
-  if (benchmark.kind === 'full-reference') {
-    const { mean, images } = await evaluate(upscaler, pairs, { ...options, crop: CROP });
-    const protocol = (metric: string): string => `${metric.endsWith('Y') ? 'luma' : 'RGB'}, crop ${CROP}`;
-    return MEASURES.map((metric) => ({
-      metric,
-      protocol: protocol(metric),
-      value: mean[metric],
-      images: images.length,
-    }));
-  }
-  return scoreUnreferenced(upscaler, pairs, options);
+  const { tile = Infinity } = upscaler;
+  let tiled = false;
+  const watched: Upscaler = (lr, label) => {
+    tiled ||= Math.max(lr.width, lr.height) > tile;
+    return upscaler(lr, label);
+  };
+  const score = benchmark.kind === 'full-reference' ? scoreReferenced : scoreUnreferenced;
+  const scores = await score(watched, benchmarkPairs(benchmark), options);
+  return tiled ? scores.map((s) => ({ ...s, protocol: `${s.protocol}, tile ${tile}` })) : scores;
+}
+
+async function scoreReferenced(
+  upscaler: Upscaler,
+  pairs: PairSet,
+  { progress }: { readonly progress?: ProgressFactory },
+): Promise<Score[]> {
+  const { mean, images } = await evaluate(upscaler, pairs, { progress, crop: CROP });
+  return MEASURES.map((metric) => ({
+    metric,
+    protocol: `${metric.endsWith('Y') ? 'luma' : 'RGB'}, crop ${CROP}`,
+    value: mean[metric],
+    images: images.length,
+  }));
 }
 
 async function scoreUnreferenced(

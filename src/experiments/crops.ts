@@ -17,7 +17,7 @@ const COLUMNS = 8;
 export interface CropOptions {
   /** Which pictures of the benchmark. Default: the first and the third (Set5: baby, butterfly). */
   readonly pictures?: readonly number[];
-  /** Side of the crop, HR pixels. */
+  /** Side of the crop, HR pixels; less where a picture is smaller. */
   readonly side?: number;
   /** Every pixel becomes zoom x zoom. */
   readonly zoom?: number;
@@ -42,12 +42,14 @@ export async function cropGrid(
   const networks = [...new Set(shown.map(({ run }) => run.network))].filter((network) => network !== '');
   try {
     const pairs = benchmarkPairs(benchmark);
+    const chosen = await Promise.all(pictures.filter((i) => i < pairs.size).map((i) => pairs.load(i)));
+    // All crops have one size: the smallest picture's, where it is smaller than they are to be.
+    const size = Math.min(side, ...chosen.flatMap(({ hr }) => [hr.width, hr.height]));
     const rows: Panel[][] = [];
-    for (const index of pictures.filter((i) => i < pairs.size)) {
-      const pair = await pairs.load(index);
+    for (const pair of chosen) {
       const [lr, hr] = [imageOf(pair.lr), imageOf(pair.hr)];
-      const { left, top } = busiestSquare(hr, side);
-      const crop = (image: Image): Image => cropImage(image, left, top, side, side);
+      const { left, top } = busiestSquare(hr, size);
+      const crop = (image: Image): Image => cropImage(image, left, top, size, size);
       for (const network of networks) {
         const panels: Panel[] = [{ image: crop(enlargePixels(lr, 4)), caption: `LR, ${pair.name}` }];
         for (const { run, upscaler } of shown.filter(

@@ -22,6 +22,9 @@ import { missingBenchmarks, type PlannedRun } from './plan';
 import { runProcesses } from './process-pool';
 import { mergeResults, readResults, writeResults, type ResultRow } from './store';
 
+/** LR pixels: every picture of the paper's benchmarks is done in one piece, as its code does it. */
+const TILE = 512;
+
 /** The runs of a plan that lack scores, or weights that are wanted. */
 export function openRuns(
   plan: readonly PlannedRun[],
@@ -61,7 +64,10 @@ export async function completeRun(
   const { network, step, secondsPerStep, config } = trained;
   try {
     if (step < config.recipe.iterations) return false;
-    return await scoreRun(run, missing, networkUpscaler(network), folders, { ...options, secondsPerStep });
+    return await scoreRun(run, missing, networkUpscaler(network, TILE), folders, {
+      ...options,
+      secondsPerStep,
+    });
   } finally {
     network.dispose();
   }
@@ -215,5 +221,5 @@ export function trainedUpscaler(
   if (weights === undefined) return undefined;
   const { name, preset } = run.experiment.config.network;
   const network = loadNetwork(weights, name, preset);
-  return { upscaler: networkUpscaler(network), dispose: () => network.dispose() };
+  return { upscaler: networkUpscaler(network, TILE), dispose: () => network.dispose() };
 }

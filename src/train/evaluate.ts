@@ -10,7 +10,7 @@ import type { FullReferenceProtocol } from '../metrics/metric';
 import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import type { SrNetwork } from '../networks/sr-network';
-import { upscale } from '../networks/upscale';
+import { DEFAULT_TILE, upscale } from '../networks/upscale';
 import { InputError } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { imageOf, type PairSet } from '../data/pairs';
@@ -35,11 +35,15 @@ export interface EvaluateOptions {
 }
 
 /** An upscaler: LR picture in, HR picture out. */
-export type Upscaler = (lr: Image, label: string) => Promise<Image>;
+export interface Upscaler {
+  (lr: Image, label: string): Promise<Image>;
+  /** LR pixels of the tiles in which it does larger pictures. Absent: it does every picture in one piece. */
+  readonly tile?: number;
+}
 
-/** The network as an upscaler. `tile`: LR pixels of a tile; see `upscale`. */
-export function networkUpscaler(network: SrNetwork, tile?: number): Upscaler {
-  return (lr, label) => upscale(network, lr, { label, ...(tile === undefined ? {} : { tile }) });
+/** The network as an upscaler. `tile`: see `upscale`. */
+export function networkUpscaler(network: SrNetwork, tile = DEFAULT_TILE): Upscaler {
+  return Object.assign((lr: Image, label: string) => upscale(network, lr, { label, tile }), { tile });
 }
 
 /** MATLAB-compatible bicubic, the baseline of every table. */

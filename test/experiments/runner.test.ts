@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alignmentTruth } from '../../src/experiments/alignment-truth';
+import { benchmarkPairs } from '../../src/experiments/benchmarks';
 import { cropGrid, runsOn } from '../../src/experiments/crops';
 import { grid } from '../../src/experiments/grids';
 import { profile } from '../../src/experiments/profiles';
@@ -54,6 +55,9 @@ describe('A grid', () => {
     expect(l1).toMatchObject({ seed: 1, iterations: 2, images: 1, network: 'SeeMoRe', lr: 'bicubic' });
     expect(l1.pairsSha256).toMatch(/^[0-9a-f]{64}$/);
     expect(l1.engine).not.toBe('');
+    const { upscaler, dispose } = trainedUpscaler(plan[1], folders)!;
+    expect([l1.protocol, upscaler.tile]).toEqual(['luma, crop 4', 512]);
+    dispose();
   });
 
   it('runs nothing twice: finished is finished, also where only the results file is left', async () => {
@@ -79,6 +83,13 @@ describe('A grid', () => {
       cropGrid(table, table.columns[0].benchmark, folders, { pictures: [0], side: 64, zoom: 1 }),
     );
     expect(picture.width).toBe(8 + 5 * (64 + 8)); // LR, bicubic, L1, ours, HR
+    const whole = await cropGrid(table, table.columns[0].benchmark, folders, {
+      pictures: [0],
+      side: 4096,
+      zoom: 1,
+    });
+    const { hr } = await benchmarkPairs(table.columns[0].benchmark).load(0);
+    expect(whole.width).toBe(8 + 5 * (Math.min(hr.width, hr.height) + 8)); // the largest square that the picture has
   });
 
   it('shows on pictures of a set what was trained on it, and a method twice where it was trained on two', () => {
