@@ -7,16 +7,18 @@
  *   <root>/<key>/pairs/             the process's own
  *   <root>/<key>/lock               while it is prepared: by which process; another one that needs it waits
  *
- * Other data, other frozen weights, another seed or another recipe is another folder, so that nothing is taken up that does
- * not fit. Runs that differ in the SR network alone can share a root.
+ * Other data, other frozen weights, another seed, another recipe or another engine is another folder, so that nothing is taken
+ * up that does not fit. Runs that differ in the SR network alone can share a root. A run goes on with the preparation that it
+ * began with (`run-record.ts`), also where roots or engines are others by now.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { PairLoader } from '../data/loader';
 import type { PairSet } from '../data/pairs';
 import type { RunningEngine } from '../engine/engines';
 import type { FrozenNetwork, Preparation, Stage } from '../losses/training-process';
+import { InputError } from '../util/errors';
 import { exclusively, isAbort } from '../util/exclusive';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { versions } from '../util/versions';
@@ -29,6 +31,8 @@ import { stageTrainer, type Trainer } from './trainer';
 
 export interface PreparationRun {
   readonly root: string;
+  /** Folder of the preparation that the SR network began with. Default: it has not begun. */
+  readonly begunWith?: string;
   /** Name of the process. */
   readonly process: string;
   /** Its frozen networks, by name. */
@@ -44,11 +48,19 @@ export interface PreparationRun {
   readonly signal?: AbortSignal;
 }
 
+/** A preparation that is done. */
+export interface Prepared {
+  readonly folder: string;
+  /** For the SR network. */
+  readonly pairs: PairSet;
+}
+
 /**
  * Runs what is still to do. Afterwards the stages' modules hold their final weights.
- * @returns the pairs for the SR network, or undefined where the signal stopped it
+ * @returns undefined where the signal stopped it
+ * @throws InputError where the preparation that the SR network began with is gone, and another one would be made
  */
-export async function prepare(preparation: Preparation, run: PreparationRun): Promise<PairSet | undefined> {
+export async function prepare(preparation: Preparation, run: PreparationRun): Promise<Prepared | undefined> {
   const { pairs, recipe } = run;
   const decides = {
     process: run.process,
@@ -60,7 +72,7 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
     engine: run.engine.name,
   };
   const key = createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
-  const folder = join(run.root, key);
+  const folder = folderOf(key, preparation, run);
   const stated = { ...decides, pairs: pairs.description, engine: run.engine, versions: versions() };
   const { signal, progress = silentProgress } = run;
   const waiting = {
@@ -69,15 +81,36 @@ export async function prepare(preparation: Preparation, run: PreparationRun): Pr
     onWait: (holder: string) => progress(`waiting for ${holder}, which prepares the same`, 1).stop(),
   };
   try {
-    return await exclusively(
+    const made = await exclusively(
       join(folder, 'lock'),
       () => prepareAlone(preparation, run, folder, stated),
       waiting,
     );
+    return made && { folder, pairs: made };
   } catch (error) {
     if (isAbort(error, signal)) return undefined;
     throw error;
   }
+}
+
+/** That with which the SR network began, where its stages are done; else that which would be made, if it is the same. */
+function folderOf(key: string, { stages }: Preparation, run: PreparationRun): string {
+  const { root, begunWith = join(root, key), engine } = run;
+  const name = basename(begunWith);
+  const isWhole = (folder: string): boolean =>
+    stages.every((stage) => existsSync(stageWeights(join(folder, stage.name))));
+  const found = [begunWith, join(root, name)].find(isWhole);
+  if (found === undefined && name !== key) {
+    throw new InputError(
+      `the run began with the preparation ${begunWith}, which is not whole any more, and on ${engine.name} another one would ` +
+        'be made: go on with the engine that made it, or choose another folder to train from the start',
+    );
+  }
+  return found ?? join(root, key);
+}
+
+function stageWeights(folder: string): string {
+  return join(folder, 'weights.safetensors');
 }
 
 async function prepareAlone(
@@ -104,7 +137,7 @@ async function prepareAlone(
 
 /** @returns whether the stage is done */
 async function runStage(stage: Stage, folder: string, label: string, run: PreparationRun): Promise<boolean> {
-  const weights = join(folder, 'weights.safetensors');
+  const weights = stageWeights(folder);
   if (existsSync(weights)) {
     stage.module.loadStateDict(readWeights(weights), weights);
     return true;

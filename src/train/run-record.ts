@@ -23,7 +23,16 @@ export interface RunRecord extends TrainingConfig {
       readonly frozen: Readonly<Record<string, FrozenNetwork>>;
       readonly stages?: readonly { readonly name: string; readonly recipe: StageRecipe }[];
     };
+    /** What was prepared for the SR network, once that trains. Older records lack it. */
+    readonly preparation?: PreparationRecord;
   };
+}
+
+interface PreparationRecord {
+  /** Its folder, as seen from the run's. */
+  readonly folder: string;
+  /** Of the pairs that came out. */
+  readonly pairsSha256: string;
 }
 
 /** What may differ between executions of one run without its being another. */
@@ -48,6 +57,21 @@ export function goingOn(before: RunRecord, now: RunRecord, step: number): RunRec
   const next = executionOf(now, step);
   if (JSON.stringify({ ...lastExecution(before), step }) === JSON.stringify(next)) return undefined;
   return { ...before, resumed: [...(before.resumed ?? []), next] };
+}
+
+/**
+ * The record of a run whose SR network trains, or goes on training, on what was prepared.
+ * @throws InputError where it began with other pairs
+ */
+export function trainingOn(preparation: PreparationRecord, record: RunRecord): RunRecord {
+  const before = record.provenance.preparation;
+  if (before !== undefined && before.pairsSha256 !== preparation.pairsSha256) {
+    throw new InputError(
+      `the run began with other prepared pairs than are in ${preparation.folder}: pairsSha256 was ${before.pairsSha256}, is ` +
+        `${preparation.pairsSha256}: choose another folder to train from the start`,
+    );
+  }
+  return { ...record, provenance: { ...record.provenance, preparation } };
 }
 
 /**

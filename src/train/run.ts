@@ -6,12 +6,13 @@
  *   checkpoint.safetensors   the newest complete state; a run goes on from it
  *   weights.safetensors      the SR network at that state, PyTorch names
  *   helper.safetensors       the network beside it (the mimicking module), where the process has one
- *   preparation/             where the process needs trainings before (`preparation.ts`)
+ *   preparation/             where the process needs trainings before (`preparation.ts`), unless runs share them: config.json says
  *   lock                     while it runs: by which process (`util/exclusive`)
  *
  * Running again with the same folder and configuration resumes; with another configuration it is refused.
  */
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
 import { cameraPairs, scenePhotos } from '../data/camera-pairs';
 import { loaderThreads, PairLoader } from '../data/loader';
 import { datasetPairs, datasetPhotos } from '../data/datasets';
@@ -26,15 +27,21 @@ import { InputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
 import type { ProgressFactory } from '../util/progress';
 import { runFiles } from '../util/run-files';
-import { readWeights } from '../weights/load';
 import { versions } from '../util/versions';
 import { removeTemporaries, writeFileAtomic } from '../util/write-file';
+import { readSafetensorsMetadata } from '../weights/safetensors';
 import { saveWeights } from './checkpoint';
-import { trainingConfig, type DataConfig, type TrainingConfig, type TrainingSettings } from './config';
+import {
+  trainingConfig,
+  type DataConfig,
+  type ProcessConfig,
+  type TrainingConfig,
+  type TrainingSettings,
+} from './config';
 import { trainingLoop } from './loop';
 import { prepare } from './preparation';
 import { createProcess } from './processes';
-import { goingOn, lastExecution, refuseOtherRun, type RunRecord } from './run-record';
+import { goingOn, lastExecution, refuseOtherRun, trainingOn, type RunRecord } from './run-record';
 import { processTrainer, type StepReport, type Trainer } from './trainer';
 
 export { readRunConfig } from './run-record';
@@ -107,8 +114,8 @@ async function trainAlone(
   options: RunOptions,
 ): Promise<FinishedRun> {
   const network = createNetwork(config.network.name, config.network.preset);
-  const process = createProcess(config.process, config.recipe);
   const files = runFiles(folder);
+  const process = createProcess(withOwnModule(config.process, files.helper), config.recipe);
   removeTemporaries(folder);
   try {
     network.initialise(config.recipe.seed);
@@ -120,10 +127,6 @@ async function trainAlone(
       );
     }
     const raw = openPairs(config.data);
-    if (process.trainsHelper === false && existsSync(files.helper)) {
-      // The run goes on with the helper that it began with, whatever has become of its source.
-      process.helper?.loadStateDict(readWeights(files.helper), files.helper);
-    }
     const frozen = await frozenNetworks(process);
     let record: RunRecord = {
       ...config,
@@ -157,22 +160,28 @@ async function trainAlone(
       );
     } else writeRecord(); // over that of a start which never got so far, and may have been another
     const { progress, signal, workers = loaderThreads() } = options;
-    const pairs =
-      process.preparation === undefined
-        ? raw
-        : await prepare(process.preparation, {
-            root: options.preparations ?? files.preparation,
-            process: process.name,
-            frozen,
-            pairs: raw,
-            scale: network.scale,
-            recipe: config.recipe,
-            engine,
-            workers,
-            progress,
-            signal,
-          });
-    if (pairs === undefined) return { folder, config, step: 0, network, secondsPerStep: 0 };
+    let pairs = raw;
+    if (process.preparation !== undefined && !isFinished(files.checkpoint, iterations)) {
+      const begun = record.provenance.preparation;
+      const prepared = await prepare(process.preparation, {
+        root: options.preparations ?? files.preparation,
+        begunWith: begun && resolve(folder, begun.folder),
+        process: process.name,
+        frozen,
+        pairs: raw,
+        scale: network.scale,
+        recipe: config.recipe,
+        engine,
+        workers,
+        progress,
+        signal,
+      });
+      if (prepared === undefined) return { folder, config, step: 0, network, secondsPerStep: 0 };
+      pairs = prepared.pairs;
+      const place = relative(folder, prepared.folder);
+      record = trainingOn({ folder: place, pairsSha256: pairs.fingerprint() }, record);
+      writeRecord();
+    }
     const { noise, degradation } = process;
     const patches = { patch, batch, seed, scale: network.scale, noise, degradation };
     const loader = new PairLoader(pairs, { ...patches, workers });
@@ -220,6 +229,17 @@ async function trainAlone(
     process.helper?.dispose();
     process.dispose?.();
   }
+}
+
+/** A run goes on with the trained module that it began with, of which it has a copy, whatever has become of its source. */
+function withOwnModule(config: ProcessConfig, helper: string): ProcessConfig {
+  if (config.name !== 'mimic' || config.options.module === undefined || !existsSync(helper)) return config;
+  return { ...config, options: { ...config.options, module: helper } };
+}
+
+/** Whether a checkpoint is of the last iteration: then nothing is trained any more, and nothing needs to be prepared. */
+function isFinished(checkpoint: string, iterations: number): boolean {
+  return existsSync(checkpoint) && Number(readSafetensorsMetadata(checkpoint).step) >= iterations;
 }
 
 /** The pair set that a data configuration names. */

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -18,6 +26,7 @@ import { Dam } from '../../src/networks/dam';
 import { meanAbsoluteError } from '../../src/ops/mean-absolute-error';
 import { processConfig, type TrainingSettings } from '../../src/train/config';
 import { runFiles, train } from '../../src/train/run';
+import { readRunRecord } from '../../src/train/run-record';
 import { InputError } from '../../src/util/errors';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 import { NO_SHARED, SHARED } from '../shared';
@@ -199,16 +208,58 @@ describe.skipIf(SHARED === undefined)(`A run with Pseudo GT on ${TEST_ENGINE} ($
     );
     const before = readFileSync(victim);
     writeFileSync(victim, before.subarray(0, 100));
-    const steps: number[] = [];
-    const again = await train(folder('whole'), settings, { onStep: ({ step }) => void steps.push(step) });
-    again.network.dispose();
-    expect(steps).toEqual([]);
-    expect(readFileSync(victim).equals(before)).toBe(true);
     const other = await train(folder('shared'), settings, {
       preparations: runFiles(folder('whole')).preparation,
     });
     other.network.dispose();
+    expect(readFileSync(victim).equals(before)).toBe(true);
     expect(weights('shared').equals(weights('whole'))).toBe(true);
     expect(() => readdirSync(runFiles(folder('shared')).preparation)).toThrow();
+  });
+
+  it('goes on with what it prepared, wherever others are kept by now, and with nothing else', async () => {
+    const stop = new AbortController();
+    const begun = await train(folder('begun'), settings, {
+      preparations: folder('pool'),
+      signal: stop.signal,
+      onStep: () => stop.abort(),
+    });
+    expect(begun.step).toBe(1);
+    begun.network.dispose();
+    const { config, preparation: own } = runFiles(folder('begun'));
+    const record = readFileSync(config, 'utf8');
+    const [key] = readdirSync(folder('pool'));
+    expect(readRunRecord(config).provenance.preparation).toEqual({
+      folder: join('..', 'pool', key),
+      pairsSha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+    });
+    writeFileSync(config, record.replace(/("folder": ".*",\s*"pairsSha256": ")[0-9a-f]+/, '$1other'));
+    await expect(train(folder('begun'), settings)).rejects.toThrow(/began with other prepared pairs/);
+    writeFileSync(config, record);
+    (await train(folder('begun'), settings)).network.dispose();
+    expect(existsSync(own)).toBe(false);
+    expect(weights('begun').equals(weights('whole'))).toBe(true);
+  });
+
+  it('goes on where the record is older and does not say with what it began', async () => {
+    const stop = new AbortController();
+    const options = { signal: stop.signal, onStep: () => stop.abort() };
+    (await train(folder('old'), settings, { preparations: folder('pool'), ...options })).network.dispose();
+    const { config } = runFiles(folder('old'));
+    const { preparation: recorded, ...provenance } = readRunRecord(config).provenance;
+    writeFileSync(config, JSON.stringify({ ...readRunRecord(config), provenance }));
+    (await train(folder('old'), settings, { preparations: folder('pool') })).network.dispose();
+    expect(weights('old').equals(weights('whole'))).toBe(true);
+    expect(readRunRecord(config).provenance.preparation).toEqual(recorded);
+  });
+
+  it('prepares nothing where it is finished', async () => {
+    const { preparation: own } = runFiles(folder('whole'));
+    rmSync(own, { recursive: true });
+    const steps: number[] = [];
+    const again = await train(folder('whole'), settings, { onStep: ({ step }) => void steps.push(step) });
+    again.network.dispose();
+    expect([again.step, steps]).toEqual([2, []]);
+    expect(existsSync(own)).toBe(false);
   });
 });

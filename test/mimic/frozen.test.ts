@@ -6,7 +6,7 @@ import type { MimicSettings } from '../../src/mimic/config';
 import { MimicModule } from '../../src/mimic/module';
 import { loadMimicModule } from '../../src/mimic/trained-module';
 import type { TrainingSettings } from '../../src/train/config';
-import { train } from '../../src/train/run';
+import { readRunConfig, train } from '../../src/train/run';
 import { InputError } from '../../src/util/errors';
 import { runFiles } from '../../src/util/run-files';
 import { writePyTorch } from '../../src/weights/pytorch-write';
@@ -61,22 +61,29 @@ describe(`A mimicking module trained first, then frozen, on ${TEST_ENGINE}`, () 
     expect(keys.some((key) => key.startsWith('helper.adam/'))).toBe(false);
   });
 
-  it('a resumed frozen run goes on with the module that it began with', async () => {
-    copyFileSync(runFiles(folder('module')).helper, folder('given.safetensors'));
-    const given = { ...FROZEN, module: folder('given.safetensors') };
-    const whole = readSafetensors(runFiles(folder('frozen')).weights).tensors;
-    const stop = new AbortController();
-    const part = await train(folder('resumed'), settings(given), {
-      signal: stop.signal,
-      onStep: () => stop.abort(),
-    });
-    expect(part.step).toBe(1);
-    part.network.dispose();
-    await run('other', { ...LIGHT, phase: 'module' }, 1);
-    copyFileSync(runFiles(folder('other')).helper, folder('given.safetensors'));
-    await run('resumed', given);
-    expect(readSafetensors(runFiles(folder('resumed')).weights).tensors).toEqual(whole);
-  });
+  it.each(['another', 'gone'])(
+    'a resumed frozen run goes on with the module that it began with, where its source is %s',
+    async (now) => {
+      const source = folder('given.safetensors');
+      copyFileSync(runFiles(folder('module')).helper, source);
+      const given = { ...FROZEN, module: source };
+      const whole = readSafetensors(runFiles(folder('frozen')).weights).tensors;
+      const stop = new AbortController();
+      const part = await train(folder(now), settings(given), {
+        signal: stop.signal,
+        onStep: () => stop.abort(),
+      });
+      expect(part.step).toBe(1);
+      part.network.dispose();
+      if (now === 'another') {
+        await run('other', { ...LIGHT, phase: 'module' }, 1);
+        copyFileSync(runFiles(folder('other')).helper, source);
+      } else rmSync(source);
+      await run(now, given);
+      expect(readSafetensors(runFiles(folder(now)).weights).tensors).toEqual(whole);
+      expect(readRunConfig(runFiles(folder(now)).config).process).toMatchObject({ options: given });
+    },
+  );
 
   it('official weights say nothing of their training and are taken as they are', async () => {
     const fresh = new MimicModule().initialise(3);

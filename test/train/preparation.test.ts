@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cameraPairs, scenePhotos } from '../../src/data/camera-pairs';
@@ -11,7 +11,7 @@ import { Conv2d } from '../../src/nn/layers';
 import { meanAbsoluteError } from '../../src/ops/mean-absolute-error';
 import { resize } from '../../src/ops/resize';
 import { DivergedError } from '../../src/train/diverged';
-import { prepare, type PreparationRun } from '../../src/train/preparation';
+import { prepare, type Prepared, type PreparationRun } from '../../src/train/preparation';
 import { halvedRate } from '../../src/train/schedule';
 import { WeightAverage } from '../../src/train/weight-average';
 import { silentProgress } from '../../src/util/progress';
@@ -99,12 +99,12 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
     options: PreparationRun,
     recipe?: StageRecipe,
     nanAt?: number,
-  ): Promise<{ made: TwoFilters; result?: PairSet; weights: unknown }> => {
+  ): Promise<{ made: TwoFilters; weights: unknown } & Partial<Prepared>> => {
     const made = new TwoFilters(recipe, nanAt);
     try {
-      const result = await prepare(made, options);
+      const prepared = await prepare(made, options);
       const weights = await Promise.all(made.filters.map((f) => f.stateDict()));
-      return { made, result, weights };
+      return { made, ...prepared, weights };
     } finally {
       made.dispose();
     }
@@ -131,8 +131,9 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
 
   it('run in order, end with the running mean of their weights, and hand the pairs on', () => {
     expect(whole.made.done).toEqual(['1.1', '1.2', '1.3', '1.4', '1.5', '2.1', '2.2', '2.3', '2.4', '2.5']);
-    expect(whole.result).toBe(pairs);
+    expect(whole.pairs).toBe(pairs);
     const [key] = readdirSync(join(root, 'whole'));
+    expect(whole.folder).toBe(join(root, 'whole', key));
     expect(whole.made.asked).toEqual({ pairs, folder: join(root, 'whole', key, 'pairs') });
     const record = JSON.parse(readFileSync(join(root, 'whole', key, 'preparation.json'), 'utf8')) as object;
     expect(record).toMatchObject({
@@ -157,7 +158,7 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
   it.each([3, 5, 7])('stopped at iteration %i and started again end with the same weights', async (at) => {
     const name = `stopped-${at}`;
     const first = await execute(run(name, stopAfter(at)));
-    expect(first.result).toBeUndefined();
+    expect(first.pairs).toBeUndefined();
     expect(first.made.done).toHaveLength(at);
     const second = await execute(run(name));
     expect(second.made.done).toHaveLength(10 - at);
@@ -182,11 +183,39 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
     expect(readdirSync(join(root, 'whole'))).toHaveLength(before.length + 1);
   });
 
+  describe('with which a run began', () => {
+    const torch = { engine: { name: 'torch', detail: 'another' } } as const;
+    const [here, gone] = [(): string => whole.folder!, () => join(root, 'gone', basename(whole.folder!))];
+
+    it('are taken up where they lie, or below the root, also on another engine', async () => {
+      for (const [name, begunWith] of [
+        ['elsewhere', here()],
+        ['whole', gone()],
+      ]) {
+        const { made, folder, weights } = await execute(run(name, { begunWith, ...torch }));
+        expect(made.done).toEqual([]);
+        expect(folder).toBe(here());
+        expect(weights).toEqual(whole.weights);
+      }
+      expect(existsSync(join(root, 'elsewhere'))).toBe(false);
+    });
+
+    it('are made again where they are gone, unless others would be made', async () => {
+      const other = run('again', { begunWith: gone(), ...torch });
+      await expect(execute(other)).rejects.toThrow(InputError);
+      await expect(execute(other)).rejects.toThrow(
+        /began with the preparation .*gone.*, which is not whole.*on torch/,
+      );
+      const again = await execute(run('again', { begunWith: gone() }));
+      expect(again.made.done).toHaveLength(10);
+      expect(again.weights).toEqual(whole.weights);
+    });
+  });
+
   it('stop at a loss that is not finite, and skip it where the recipe says so', async () => {
     await expect(execute(run('nan'), RECIPE, 2)).rejects.toThrow(DivergedError);
     const skipping = { seed: 1, checkpointEvery: 2, logEvery: 1, onNan: 'skip' } as const;
-    const { result } = await execute(run('nan', { recipe: skipping }), RECIPE, 2);
-    expect(result).toBeDefined();
+    expect((await execute(run('nan', { recipe: skipping }), RECIPE, 2)).pairs).toBeDefined();
     const [key] = readdirSync(join(root, 'nan'));
     const log = readFileSync(join(root, 'nan', key, 'filter-2', 'log.jsonl'), 'utf8');
     expect(log.split('\n')[1]).toContain("iteration 2: loss term 'l1' is NaN");
