@@ -12,6 +12,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { channelSum } from './channel-sum';
 import { hasFused, runFused } from './fused';
+import { requirePerChannel } from './shapes';
 
 /**
  * With given statistics, which are constants to the gradient.
@@ -26,6 +27,7 @@ export function batchNorm<R extends tf.Rank>(
   variance: tf.Tensor1D,
   epsilon: number,
 ): tf.Tensor<R> {
+  requirePerChannel('batchNorm', x, { weight, bias, mean, variance });
   const op = tf.customGrad((...args) => {
     const [x, weight, bias, save] = args as unknown as [tf.Tensor, tf.Tensor1D, tf.Tensor1D, tf.GradSaveFunc];
     const rstd = tf.rsqrt(tf.add(variance, epsilon));
@@ -54,6 +56,7 @@ export function batchNormTraining<R extends tf.Rank>(
   epsilon: number,
   onStatistics: (mean: tf.Tensor1D, variance: tf.Tensor1D) => void,
 ): tf.Tensor<R> {
+  requirePerChannel('batchNormTraining', x, { weight, bias });
   const op = tf.customGrad((...args) => {
     const [x, weight, bias, save] = args as unknown as [tf.Tensor, tf.Tensor1D, tf.Tensor1D, tf.GradSaveFunc];
     const fused = hasFused('BatchNormTraining');

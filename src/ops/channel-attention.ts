@@ -25,6 +25,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
 import { addMacs } from './mac-count';
+import { misfit } from './shapes';
 
 const SMALLEST_NORM = 1e-12;
 
@@ -37,6 +38,7 @@ export function channelAttention(qkv: tf.Tensor4D, temperature: tf.Tensor1D): tf
   const [b, h, w, c3] = qkv.shape;
   const c = c3 / 3;
   const heads = temperature.shape[0];
+  if (c % heads !== 0) throw misfit('channelAttention', { qkv, temperature });
   addMacs((2 * b * h * w * c * c) / heads); // q k^T and P v
   const op = tf.customGrad((...args) => {
     const [qkv, temperature, save] = args as unknown as [tf.Tensor4D, tf.Tensor1D, tf.GradSaveFunc];

@@ -11,6 +11,7 @@ import { filterGradient, inputGradient, type Size4 } from '../engine/gaps/conv-g
 import { channelSum } from './channel-sum';
 import { hasFused, runFused } from './fused';
 import { addMacs } from './mac-count';
+import { isVector, misfit } from './shapes';
 
 export interface ConvOptions {
   /** Default 1. */
@@ -40,6 +41,7 @@ export function conv2d(
   options: ConvOptions = {},
 ): tf.Tensor4D {
   const attrs = kernelAttributes(options);
+  requireFit('conv2d', x, filter, bias, filter.shape[3], attrs);
   const dilation = options.dilation ?? 1;
   if (dilation > 1 && attrs.strides[0] > 1)
     throw new Error('conv2d: stride and dilation cannot both exceed 1');
@@ -83,6 +85,8 @@ export function depthwiseConv2d(
   options: Omit<ConvOptions, 'dilation'> = {},
 ): tf.Tensor4D {
   const attrs = kernelAttributes(options);
+  if (filter.shape[3] !== 1) throw misfit('depthwiseConv2d', { x, filter });
+  requireFit('depthwiseConv2d', x, filter, bias, filter.shape[2], attrs);
   const forward: Forward = (x, filter, bias) => {
     const kernels = ['DepthwiseConv2dNative', 'FusedDepthwiseConv2D'] as const;
     const y = runConvolution(kernels, x, filter, bias, attrs, options.activation);
@@ -124,6 +128,23 @@ function kernelAttributes({ stride = 1, padding = 0, dilation = 1 }: ConvOptions
     dilations: [dilation, dilation],
     dimRoundingMode: 'floor',
   };
+}
+
+/** @throws Error where x, filter and bias are not of the same channels, or the filter reaches farther than x and its zeros */
+function requireFit(
+  op: string,
+  x: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  bias: tf.Tensor1D | undefined,
+  outputs: number,
+  { strides, pad, dilations }: KernelAttributes,
+): void {
+  // An output of size 0 may be; one of less may not.
+  const reaches = (axis: 1 | 2): boolean =>
+    x.shape[axis] + 2 * pad[axis][0] + strides[axis - 1] > dilations[axis - 1] * (filter.shape[axis - 1] - 1);
+  const channels = x.rank === 4 && filter.rank === 4 && x.shape[3] === filter.shape[2];
+  if (channels && (bias === undefined || isVector(bias, outputs)) && reaches(1) && reaches(2)) return;
+  throw misfit(op, bias === undefined ? { x, filter } : { x, filter, bias });
 }
 
 /** The kernel `plain`, or `fused` where there is a bias or an activation. */

@@ -12,6 +12,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
+import { misfit, sameShape } from './shapes';
 
 /**
  * @param first [B, H, W, C]
@@ -20,6 +21,7 @@ import { hasFused, runFused } from './fused';
  * @returns [B, H, W, (2 r + 1)^2], differentiable in both
  */
 export function costVolume(first: tf.Tensor4D, second: tf.Tensor4D, radius: number): tf.Tensor4D {
+  if (!sameShape(first, second)) throw misfit('costVolume', { first, second });
   const op = tf.customGrad((...args) => {
     const [first, second, save] = args as [tf.Tensor4D, tf.Tensor4D, tf.GradSaveFunc];
     save([first, second]);

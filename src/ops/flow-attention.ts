@@ -20,6 +20,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
 import { addMacs } from './mac-count';
+import { isFlowOf, misfit, sameShape } from './shapes';
 
 export interface FlowAttentionOptions {
   /** They divide the channels. */
@@ -41,6 +42,10 @@ export function flowAttention(
   flow: tf.Tensor4D,
   options: FlowAttentionOptions,
 ): tf.Tensor4D {
+  const { heads } = options;
+  if (!sameShape(q, k) || !sameShape(q, v) || !isFlowOf(flow, q) || q.shape[3] % heads !== 0) {
+    throw misfit('flowAttention', { q, k, v, flow, heads });
+  }
   addMacs(2 * q.size * (2 * options.radius + 1) ** 2); // q . k and P v
   const attrs = { ...options };
   const op = tf.customGrad((...args) => {

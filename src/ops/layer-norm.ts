@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { channelSum } from './channel-sum';
 import { hasFused, runFused } from './fused';
+import { requirePerChannel } from './shapes';
 
 /**
  * @param x [..., C]
@@ -18,6 +19,7 @@ export function layerNorm<R extends tf.Rank>(
   bias: tf.Tensor1D,
   epsilon: number,
 ): tf.Tensor<R> {
+  requirePerChannel('layerNorm', x, { weight, bias });
   const op = tf.customGrad((x, weight, bias, save) => {
     const fused = hasFused('LayerNorm');
     const [value, xhat, rstd] = fused

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { channelSum } from './channel-sum';
+import { requirePerChannel } from './shapes';
 
 /**
  * @param x [B, H, W, C]
@@ -15,6 +16,7 @@ export function pictureNorm(
   bias: tf.Tensor1D,
   epsilon: number,
 ): tf.Tensor4D {
+  requirePerChannel('pictureNorm', x, { weight, bias });
   const op = tf.customGrad((...args) => {
     const [x, weight, bias, save] = args as [tf.Tensor4D, tf.Tensor1D, tf.Tensor1D, tf.GradSaveFunc];
     const [value, xhat, rstd] = tf.tidy((): tf.Tensor[] => {

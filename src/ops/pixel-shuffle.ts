@@ -5,9 +5,11 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
+import { misfit } from './shapes';
 
 /** [B, H, W, C r r] to [B, H r, W r, C]. */
 export function pixelShuffle(x: tf.Tensor4D, r: number): tf.Tensor4D {
+  if (x.shape[3] % (r * r) !== 0) throw misfit('pixelShuffle', { x, r });
   const op = tf.customGrad((x) => ({
     value: shuffle(x as tf.Tensor4D, r),
     gradFunc: (dy: tf.Tensor) => pixelUnshuffle(dy as tf.Tensor4D, r),
@@ -28,6 +30,7 @@ function shuffle(x: tf.Tensor4D, r: number): tf.Tensor4D {
 
 /** The inverse of `pixelShuffle`, which is also its gradient: [B, H r, W r, C] to [B, H, W, C r r]. */
 export function pixelUnshuffle(y: tf.Tensor4D, r: number): tf.Tensor4D {
+  if (y.shape[1] % r !== 0 || y.shape[2] % r !== 0) throw misfit('pixelUnshuffle', { y, r });
   if (hasFused('PixelUnshuffle')) return runFused('PixelUnshuffle', { y }, { r });
   const [b, hr, wr, c] = y.shape;
   return tf.tidy(() => {

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
+import { misfit } from './shapes';
 
 /**
  * Rows and columns mirrored at the bottom and right edges without repeating the edge pixel (PyTorch's 'reflect'),
  * differentiable. [B, H, W, C] to [B, H + bottom, W + right, C]; bottom < H and right < W.
  */
 export function reflectPad(x: tf.Tensor4D, bottom: number, right: number): tf.Tensor4D {
+  if (bottom >= x.shape[1] || right >= x.shape[2]) throw misfit('reflectPad', { x, bottom, right });
   // Only an engine that never differentiates has this kernel; the composition brings its own gradient.
   if (hasFused('ReflectPad')) return runFused('ReflectPad', { x }, { bottom, right });
   return mirror(mirror(x, 1, bottom), 2, right);

@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Size4 } from '../engine/gaps/conv-gradients';
 import { channelSum } from './channel-sum';
+import { isVector, misfit } from './shapes';
 
 export interface TransposedConvOptions {
   /** Pixels between neighbouring inputs in the output. */
@@ -26,6 +27,9 @@ export function transposedConv2d(
   { stride, padding }: TransposedConvOptions,
 ): tf.Tensor4D {
   const [kh, kw, outputs] = filter.shape;
+  if (x.shape[3] !== filter.shape[3] || (bias !== undefined && !isVector(bias, outputs))) {
+    throw misfit('transposedConv2d', bias === undefined ? { x, filter } : { x, filter, bias });
+  }
   const [b, h, w] = x.shape;
   const size = (n: number, k: number): number => (n - 1) * stride - 2 * padding + k;
   const outputShape: Size4 = [b, size(h, kh), size(w, kw), outputs];

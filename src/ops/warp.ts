@@ -20,6 +20,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
 import { noGradient } from './no-gradient';
+import { isFlowOf, misfit } from './shapes';
 
 export type WarpRule = 'released' | 'exact';
 
@@ -38,6 +39,7 @@ const VALID_ABOVE = 0.999;
  * @returns [B, H, W, C]
  */
 export function warp(image: tf.Tensor4D, flow: tf.Tensor4D, rule: WarpRule): tf.Tensor4D {
+  if (!isFlowOf(flow, image)) throw misfit('warp', { image, flow });
   const factors = warpFactors(flow.shape[1], flow.shape[2], rule);
   const op = tf.customGrad((...args) => {
     const [image, flow, save] = args as [tf.Tensor4D, tf.Tensor4D, tf.GradSaveFunc];

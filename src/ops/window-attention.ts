@@ -36,6 +36,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runFused } from './fused';
 import { addMacs } from './mac-count';
+import { misfit } from './shapes';
 
 /** Rows and columns. */
 export type Size2 = readonly [number, number];
@@ -70,6 +71,10 @@ export function windowAttention(
   const { heads, scale, groups } = options;
   const [b, h, w, c3] = qkv.shape;
   const tokens = bias.shape[1];
+  const square = bias.shape[0] === heads && bias.shape[2] === tokens;
+  if (!square || heads % groups.length !== 0 || c3 % (3 * heads) !== 0) {
+    throw misfit('windowAttention', { qkv, bias, heads, groups: groups.length });
+  }
   for (const { window } of groups) {
     if (h % window[0] !== 0 || w % window[1] !== 0 || window[0] * window[1] !== tokens) {
       throw new Error(
