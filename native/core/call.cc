@@ -37,13 +37,6 @@ Sizes Call::integers() {
   return list;
 }
 
-std::vector<double> Call::numbers() {
-  const auto count = static_cast<size_t>(*next_++);
-  std::vector<double> list(next_, next_ + count);
-  next_ += count;
-  return list;
-}
-
 std::vector<at::Tensor> Call::tensors() {
   const auto count = static_cast<size_t>(*next_++);
   std::vector<at::Tensor> list;

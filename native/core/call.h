@@ -25,7 +25,6 @@ Dtype dtype_of(const at::Tensor& tensor);
 struct Engine {
   Table table;
   at::Device device{at::kCPU};
-  std::vector<double> spare;
   double* arguments = nullptr;
   double* results = nullptr;
   size_t capacity = 0;  // doubles in each of the two arrays
@@ -43,7 +42,6 @@ class Call {
   bool flag() { return *next_++ != 0; }
   at::ScalarType dtype() { return scalar_type(static_cast<Dtype>(integer())); }
   Sizes integers();
-  std::vector<double> numbers();
   std::vector<at::Tensor> tensors();
 
   // The next tensor argument, to be overwritten in place. If a view or another handle shares its storage it is given

@@ -49,8 +49,9 @@ KERNEL(AdamStep) {
     parallel_parts(count, [&](int64_t i) {
       fast().adam(weights[i]->data_ptr<float>(), m.data_ptr<float>() + begin[i], v.data_ptr<float>() + begin[i],
                   data(gradients[i]), gradients[i].numel(), static_cast<float>(scale), static_cast<float>(rate),
-                  static_cast<float>(beta1), static_cast<float>(beta2), static_cast<float>(epsilon),
-                  static_cast<float>(correction1), static_cast<float>(correction2));
+                  static_cast<float>(beta1), static_cast<float>(1 - beta1), static_cast<float>(beta2),
+                  static_cast<float>(1 - beta2), static_cast<float>(epsilon), static_cast<float>(correction1),
+                  static_cast<float>(correction2));
     });
   } else {
     std::vector<Tensor> flat;

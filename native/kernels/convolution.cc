@@ -113,6 +113,18 @@ std::pair<Tensor, Tensor> backward(const Tensor& dy, const Tensor& x, const Tens
 // Stands for a tensor whose sizes matter and whose values do not.
 Tensor blank(const Sizes& shape, const Tensor& like) { return at::empty(shape, like.options()); }
 
+// Whether maps of these sizes leave a convolution nothing to sum: no outputs, or no inputs. ATen refuses most of these.
+bool nothing(at::IntArrayRef x, at::IntArrayRef y) {
+  return c10::multiply_integers(x) == 0 || c10::multiply_integers(y) == 0;
+}
+
+// Filters that fit x, and a bias that fits them: the loops trust these sizes. TensorFlow.js checks some, src/ops all.
+void check_sizes(const Tensor& x, const Tensor& w, const Tensor& bias, int64_t outputs) {
+  TORCH_CHECK(x.size(3) == w.size(2), "the filter is of ", w.size(2), " channels, the input of ", x.size(3));
+  TORCH_CHECK(!bias.defined() || bias.numel() == outputs, "the bias is of ", bias.numel(), " channels, the output of ",
+              outputs);
+}
+
 }  // namespace
 
 namespace mimicsr {
@@ -334,6 +346,21 @@ std::pair<Tensor, Tensor> before_activation(const Tensor& dy, const Tensor& y, A
   return {d, with_sum ? sums.sum(0) : Tensor()};
 }
 
+// What a convolution and its gradients are where there is nothing to sum.
+Tensor bias_alone(const Sizes& shape, const Tensor& x, const Tensor& bias, Activation activation, double slope,
+                  const Tensor& prelu) {
+  Tensor y = at::zeros(shape, x.options());
+  if (bias.defined()) y.add_(bias);
+  activate(y, activation, slope, prelu);
+  return y;
+}
+
+Gradients bias_gradient_alone(const Tensor& dy, const Tensor& x, const Tensor& w, const Tensor& y,
+                              Activation activation, float slope, Wanted wanted) {
+  return {at::zeros(x.sizes(), x.options()), at::zeros(w.sizes(), w.options()),
+          before_activation(dy, y, activation, slope, wanted.bias).second};
+}
+
 loops::Depthwise depthwise_of(const Tensor& w, const Window& window) {
   return {w.size(2),         w.size(0),        w.size(1),        window.strides[0],   window.strides[1],
           window.before[0],  window.before[1], window.dilations[0], window.dilations[1]};
@@ -406,6 +433,9 @@ KERNEL(Conv) {
   const auto activation = static_cast<Activation>(call.integer());
   const double slope = call.number();
   const Tensor prelu = call.optional_tensor();
+  check_sizes(x, w, bias, w.size(3));
+  const Sizes out{x.size(0), window.out[0], window.out[1], w.size(3)};
+  if (nothing(x.sizes(), out)) return call.result(bias_alone(out, x, bias, activation, slope, prelu));
   if (is_linear(x, w, window) && in_loops(activation)) {
     return call.result(linear_forward(x, w, bias, act_of(activation), static_cast<float>(slope)));
   }
@@ -422,6 +452,7 @@ KERNEL(ConvBackpropInput) {
   const Tensor& w = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (nothing(shape, dy.sizes())) return call.result(at::zeros(shape, dy.options()));
   if (conv_in_loops(dy, w.sizes(), window) && unit_stride(window)) {
     return call.result(conv_input_grad(dy, shape, w, window));
   }
@@ -434,6 +465,7 @@ KERNEL(ConvBackpropFilter) {
   const Tensor& dy = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (nothing(x.sizes(), dy.sizes())) return call.result(at::zeros(shape, dy.options()));
   if (conv_in_loops(dy, shape, window)) return call.result(conv_filter_grad(dy, x, shape, window));
   // Where ATen runs its own kernel (one small picture) it wants a dense weight; oneDNN looks at x only.
   const Tensor w = filter_first(blank(shape, dy)).contiguous();
@@ -449,6 +481,9 @@ KERNEL(DepthwiseConv) {
   const auto activation = static_cast<Activation>(call.integer());
   const double slope = call.number();
   const Tensor prelu = call.optional_tensor();
+  check_sizes(x, w, bias, w.size(2) * w.size(3));
+  const Sizes out{x.size(0), window.out[0], window.out[1], w.size(2) * w.size(3)};
+  if (nothing(x.sizes(), out)) return call.result(bias_alone(out, x, bias, activation, slope, prelu));
   if (depthwise_in_loops(x, w) && in_loops(activation)) {
     return call.result(depthwise_forward(x, w, bias, window, act_of(activation), static_cast<float>(slope)));
   }
@@ -462,6 +497,7 @@ KERNEL(DepthwiseConvBackpropInput) {
   const Tensor& w = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (nothing(shape, dy.sizes())) return call.result(at::zeros(shape, dy.options()));
   if (depthwise_in_loops(dy, w)) {
     return call.result(depthwise_backward(dy, shape, Tensor(), w, window, {true, false, false}).x);
   }
@@ -475,6 +511,7 @@ KERNEL(DepthwiseConvBackpropFilter) {
   const Tensor& dy = call.tensor();
   const Sizes shape = call.integers();
   const Window window = read_window(call);
+  if (nothing(x.sizes(), dy.sizes())) return call.result(at::zeros(shape, dy.options()));
   const Tensor like = blank(shape, dy);
   if (depthwise_in_loops(dy, like)) {
     return call.result(depthwise_backward(dy, x.sizes(), x, like, window, {false, true, false}).w);
@@ -496,7 +533,9 @@ KERNEL(ConvGrad) {
   const auto slope = static_cast<float>(call.number());
   const Wanted wanted{true, true, call.flag()};
   Gradients result;
-  if (is_linear(x, w, window)) {
+  if (nothing(x.sizes(), dy.sizes())) {
+    result = bias_gradient_alone(dy, x, w, y, activation, slope, wanted);
+  } else if (is_linear(x, w, window)) {
     result = linear_backward(dy, x, w, y, act_of(activation), slope, wanted);
   } else {
     const auto [d, sum] = before_activation(dy, y, activation, slope, wanted.bias);
@@ -525,7 +564,9 @@ KERNEL(DepthwiseConvGrad) {
   const auto slope = static_cast<float>(call.number());
   const Wanted wanted{true, true, call.flag()};
   Gradients result;
-  if (depthwise_in_loops(x, w)) {
+  if (nothing(x.sizes(), dy.sizes())) {
+    result = bias_gradient_alone(dy, x, w, y, activation, slope, wanted);
+  } else if (depthwise_in_loops(x, w)) {
     const Tensor d = before_activation(dy, y, activation, slope, false).first;
     result = depthwise_backward(d, x.sizes(), x, w, window, wanted);
   } else {

@@ -106,7 +106,7 @@ KERNEL(FlowAttention) {
   const Tensor q = call.tensor().contiguous(), k = call.tensor().contiguous(), v = call.tensor().contiguous();
   const Tensor flow = call.tensor().contiguous();
   const FlowWindow g = window_of(call, q);
-  const int64_t n = q.numel() / q.size(3), samples = (2 * g.radius + 1) * (2 * g.radius + 1);
+  const int64_t n = q.size(0) * g.h * g.w, samples = (2 * g.radius + 1) * (2 * g.radius + 1);
   if (!on_loops(q)) {
     const auto heads = [&](const Tensor& x) { return x.reshape({n, g.heads, g.d}); };
     const Taps taps = taps_of(g, flow);

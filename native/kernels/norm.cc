@@ -12,6 +12,9 @@ namespace {
 constexpr int64_t kStretch = 1 << 14;  // elements that are worth a thread
 constexpr int64_t kMostParts = 32;     // partial sums
 
+// Rows of c channels that are worth a thread.
+int64_t worth_a_thread(int64_t c) { return std::max<int64_t>(1, kStretch / std::max<int64_t>(1, c)); }
+
 Tensor partial(int64_t parts, int64_t c, const Tensor& like) { return at::zeros({parts, c}, like.options()); }
 
 }  // namespace
@@ -58,7 +61,7 @@ KERNEL(LayerNorm) {
   narrow.back() = 1;
   const Tensor y = at::empty(x.sizes(), x.options()), xhat = at::empty(x.sizes(), x.options());
   const Tensor rstd = at::empty(narrow, x.options());
-  at::parallel_for(0, in.count, std::max<int64_t>(1, kStretch / in.c), [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, in.count, worth_a_thread(in.c), [&](int64_t begin, int64_t end) {
     fast().layer_norm(from_row(in, begin), end - begin, in.c, data(weight), data(bias),
                                          static_cast<float>(epsilon), y.data_ptr<float>() + begin * in.c,
                                          xhat.data_ptr<float>() + begin * in.c, rstd.data_ptr<float>() + begin);
@@ -85,7 +88,7 @@ KERNEL(LayerNormGrad) {
   }
   const RowView in = rows_of(dy);
   const Tensor dx = at::empty(dy.sizes(), dy.options());
-  const Parts parts(in.count, kStretch / 4 / in.c, kMostParts);
+  const Parts parts(in.count, worth_a_thread(in.c) / 4, kMostParts);
   const Tensor dweight = partial(parts.number, in.c, dy), dbias = partial(parts.number, in.c, dy);
   parallel_parts(parts.number, [&](int64_t part) {
     const int64_t begin = parts.begin(part);
@@ -104,7 +107,7 @@ namespace {
 // Sum over the rows of `view` by parts: add(rows, count, destination [C]).
 template <class Add>
 Tensor column_sum(const RowView& view, const Add& add) {
-  const Parts parts(view.count, kStretch / 4 / view.c, kMostParts);
+  const Parts parts(view.count, worth_a_thread(view.c) / 4, kMostParts);
   const Tensor sums = partial(parts.number, view.c, view.tensor);
   parallel_parts(parts.number, [&](int64_t part) {
     const int64_t begin = parts.begin(part);
@@ -161,7 +164,7 @@ KERNEL(BatchNormTraining) {
   const Tensor slope = weight.mul(rstd).contiguous();
   const Tensor offset = bias.sub(mean.mul(slope)).contiguous();
   const Tensor y = at::empty(x.sizes(), x.options());
-  at::parallel_for(0, in.count, std::max<int64_t>(1, kStretch / in.c), [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, in.count, worth_a_thread(in.c), [&](int64_t begin, int64_t end) {
     loop.column_affine(from_row(in, begin), end - begin, in.c, data(slope), data(offset),
                        y.data_ptr<float>() + begin * in.c);
   });
@@ -189,7 +192,7 @@ KERNEL(BatchNormTrainingGrad) {
   }
   const auto& loop = fast();
   const RowView in = rows_of(x), gradient = rows_of(dy);
-  const Parts parts(in.count, kStretch / 4 / in.c, kMostParts);
+  const Parts parts(in.count, worth_a_thread(in.c) / 4, kMostParts);
   const Tensor sums = partial(parts.number, 2 * in.c, x);
   parallel_parts(parts.number, [&](int64_t part) {
     const int64_t begin = parts.begin(part);
@@ -202,7 +205,7 @@ KERNEL(BatchNormTrainingGrad) {
   const Tensor means = total.div(static_cast<double>(in.count));
   const Tensor slope = weight.mul(rstd).contiguous();
   const Tensor dx = at::empty(x.sizes(), x.options());
-  at::parallel_for(0, in.count, std::max<int64_t>(1, kStretch / in.c), [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, in.count, worth_a_thread(in.c), [&](int64_t begin, int64_t end) {
     loop.batch_norm_grad(from_row(gradient, begin), from_row(in, begin), end - begin, in.c, data(mean), data(rstd),
                          data(slope), data(means), data(means) + in.c, dx.data_ptr<float>() + begin * in.c);
   });

@@ -93,7 +93,7 @@ KERNEL(MaxPoolWithArgmax) {
   const auto index = places.options();
   Tensor flat = row.mul(x.size(3)).add(column).mul(x.size(1)).add(at::arange(x.size(1), index).reshape({1, -1, 1, 1}));
   if (with_batch) {
-    flat = flat.add(at::arange(x.size(0), index).mul(x.numel() / x.size(0)).reshape({-1, 1, 1, 1}));
+    flat = flat.add(at::arange(x.size(0), index).mul(x.size(1) * x.size(2) * x.size(3)).reshape({-1, 1, 1, 1}));
   }
   call.result(channels_last(y));
   call.result(channels_last(flat).to(at::kInt).contiguous());

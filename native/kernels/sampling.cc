@@ -192,9 +192,9 @@ KERNEL(WarpGrad) {
 
 namespace {
 
-// [B, H + 2r, W + 2r, C]
+// [B, H + 2r, W + 2r, C]. ATen pads into the layout that x's strides suggest, and the loops read rows of channels.
 Tensor with_border(const Tensor& x, int64_t radius) {
-  return at::constant_pad_nd(x, {0, 0, radius, radius, radius, radius});
+  return at::constant_pad_nd(x, {0, 0, radius, radius, radius, radius}).contiguous();
 }
 
 Tensor window_at(const Tensor& around, const Tensor& like, int64_t y, int64_t x) {

@@ -7,7 +7,7 @@
 
 namespace mimicsr::loops {
 
-enum class Act : int { kNone = 0, kRelu = 1, kLeakyRelu = 2, kGelu = 3 };
+enum class Act : int { kNone = 0, kRelu = 1, kLeakyRelu = 2 };
 
 // Rows of `c` contiguous floats, `stride` floats apart.
 struct Rows {
@@ -144,9 +144,10 @@ struct Loops {
                               const float* flow, const float* p, float* dq, float* dk, float* dv, int64_t begin,
                               int64_t end, float* scratch);
 
-  // --- AdamW step on n elements of one parameter; `scale` multiplies the gradient first
+  // --- AdamW step on n elements of one parameter; `scale` multiplies the gradient first, and `rest` is 1 - beta, which in
+  // float32 would lose what rounding took from beta
   void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1,
-               float beta2, float epsilon, float correction1, float correction2);
+               float rest1, float beta2, float rest2, float epsilon, float correction1, float correction2);
   double (*square_sum)(const float* x, int64_t n);
 };
 

@@ -35,14 +35,14 @@ double square_sum(const float* x, int64_t n) {
 }
 
 // m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= rate (m / c1) / (sqrt(v / c2) + epsilon), g scaled first.
-void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
-          float epsilon, float correction1, float correction2) {
+void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float rest1,
+          float beta2, float rest2, float epsilon, float correction1, float correction2) {
   const float step = rate / correction1;
   const float root = std::sqrt(correction2);
   for (int64_t i = 0; i < n; ++i) {
     const float d = g[i] * scale;
-    m[i] = beta1 * m[i] + (1 - beta1) * d;
-    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    m[i] = beta1 * m[i] + rest1 * d;
+    v[i] = beta2 * v[i] + rest2 * d * d;
     w[i] -= step * m[i] / (std::sqrt(v[i]) / root + epsilon);
   }
 }

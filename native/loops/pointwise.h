@@ -40,8 +40,6 @@ LOOPS_INLINE vec activate(vec x, Act act, float slope) {
       return x < 0.0f ? vec{} : x;  // NaN stays
     case Act::kLeakyRelu:
       return x < 0.0f ? x * slope : x;
-    case Act::kGelu:
-      return gelu(x);
   }
   return x;
 }

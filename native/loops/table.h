@@ -51,8 +51,8 @@ void flow_attention(const FlowWindow& g, const float* q, const float* k, const f
 void flow_attention_grad(const FlowWindow& g, const float* dy, const float* q, const float* k, const float* v,
                          const float* flow, const float* p, float* dq, float* dk, float* dv, int64_t begin, int64_t end,
                          float* scratch);
-void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float beta2,
-          float epsilon, float correction1, float correction2);
+void adam(float* w, float* m, float* v, const float* g, int64_t n, float scale, float rate, float beta1, float rest1,
+          float beta2, float rest2, float epsilon, float correction1, float correction2);
 double square_sum(const float* x, int64_t n);
 
 }  // namespace mimicsr::loops::LOOPS_SET

@@ -6,6 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { builtAgainst } from '../../src/engine/torch/addon';
 import { torchEngine } from '../../src/engine/torch';
+import { batchNormTraining } from '../../src/ops/batch-norm';
+import { channelSum } from '../../src/ops/channel-sum';
+import { layerNorm } from '../../src/ops/layer-norm';
 import { Random } from '../../src/util/random';
 import { binary, type Case, type Draw, index, reduce, shape, unary } from './kernel-cases';
 import { convolution, pool, product, resize, transposes } from './kernel-cases-conv';
@@ -86,6 +89,53 @@ describe.skipIf(!built)(`torch kernels${built ? '' : ' (skipped: npm run build:t
       );
       expect([...tf.add(x, x).dataSync()]).toEqual([2, 2]);
     });
+  });
+
+  it('computes on tensors without elements', async () => {
+    await tf.setBackend('torch');
+    tf.tidy(() => {
+      const pooled = tf.maxPoolWithArgmax(tf.zeros<tf.Rank.R4>([0, 4, 4, 2]), 2, 2, 'valid', true);
+      expect([pooled.result.shape, pooled.indexes.shape]).toEqual([[0, 2, 2, 2], [0, 2, 2, 2]]); // prettier-ignore
+      const [x, none] = [tf.zeros([2, 3, 3, 0]), tf.zeros([0])];
+      for (const norm of [
+        (x: tf.Tensor) => layerNorm(x, none as tf.Tensor1D, none as tf.Tensor1D, 1e-5),
+        (x: tf.Tensor) =>
+          batchNormTraining(x, none as tf.Tensor1D, none as tf.Tensor1D, 1e-5, () => undefined),
+      ]) {
+        const { value, grad } = tf.valueAndGrad(norm)(x);
+        expect([value.shape, grad.shape]).toEqual([x.shape, x.shape]);
+      }
+      expect(channelSum(x).shape).toEqual([0]);
+    });
+  });
+
+  it('refuses a filter or a bias of other channels', async () => {
+    await tf.setBackend('torch');
+    const attrs = { strides: [1, 1], pad: 'valid', dataFormat: 'NHWC', dilations: [1, 1] };
+    tf.tidy(() => {
+      const [x, filter] = [tf.ones([1, 4, 4, 1]), tf.ones([3, 3, 3, 4])];
+      for (const kernel of ['Conv2D', 'DepthwiseConv2dNative']) {
+        expect(() => tf.engine().runKernel(kernel, { x, filter }, attrs)).toThrow(
+          'the filter is of 3 channels, the input of 1',
+        );
+      }
+      const [rgb, bias] = [tf.ones<tf.Rank.R4>([1, 4, 4, 3]), tf.ones([1])];
+      expect(() =>
+        tf.fused.conv2d({ x: rgb, filter: filter as tf.Tensor4D, strides: 1, pad: 'valid', bias }),
+      ).toThrow('the bias is of 1 channels, the output of 4');
+    });
+  });
+
+  it('Adam takes 1 - beta before it rounds, as PyTorch does', async () => {
+    await tf.setBackend('torch');
+    const [beta1, beta2] = [0.9, 0.999];
+    const numbers = { rate: 1e-3, beta1, beta2, epsilon: 1e-8, clip: 10, correction1: 1, correction2: 1 };
+    const [m, v, w0] = [0, 0, 1].map((value) => tf.variable(tf.fill([1], value)));
+    const norm = tf
+      .engine()
+      .runKernel<tf.Tensor>('AdamStep', { m, v, w0, g0: tf.ones([1]) }, { count: 1, ...numbers });
+    expect([m, v].map((moment) => moment.dataSync()[0])).toEqual([1 - beta1, 1 - beta2].map(Math.fround));
+    tf.dispose([m, v, w0, norm]);
   });
 
   for (const [family, draws] of Object.entries(FAMILIES)) {

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { costVolume } from '../../src/ops/cost-volume';
 import { permute } from '../../src/nn/parameter';
 import { Random } from '../../src/util/random';
 import { leavesNoTensors, startTestEngine, TEST_ENGINE } from '../engines';
 import { expectClose, Golden } from '../golden';
-import { checkGradients } from '../gradient-check';
+import { checkGradients, randomTensor } from '../gradient-check';
 import { NO_SHARED, SHARED } from '../shared';
 
 beforeAll(startTestEngine);
@@ -55,6 +55,26 @@ describe(`Cost volume on ${TEST_ENGINE}`, () => {
           [2, 3, 4, 2],
         );
       checkGradients((a, b) => costVolume(a as tf.Tensor4D, b as tf.Tensor4D, 2), [map(), map()]);
+    });
+  });
+
+  it.each([
+    { sizes: [2, 3, 5, 4], perm: [0, 3, 1, 2] },
+    { sizes: [2, 1, 3, 1], perm: [0, 2, 1, 3] },
+  ])('does not ask how the second map lies in memory: $sizes, its axes as $perm', ({ sizes, perm }) => {
+    tf.tidy(() => {
+      const random = new Random(4, 'cost volume');
+      const turned = tf.transpose(randomTensor(random, sizes), perm) as tf.Tensor4D;
+      const dense = tf.tensor4d(turned.dataSync(), turned.shape);
+      const first = randomTensor(random, turned.shape);
+      const dy = randomTensor(random, [...turned.shape.slice(0, 3), 9]) as tf.Tensor4D;
+      const [found, expected] = [turned, dense].map((second) => {
+        const { value, grads } = tf.valueAndGrads((a, b) =>
+          costVolume(a as tf.Tensor4D, b as tf.Tensor4D, 1),
+        )([first, second], dy);
+        return [value, ...grads].map((t) => [...t.dataSync()]);
+      });
+      expect(found).toEqual(expected);
     });
   });
 });

@@ -217,6 +217,39 @@ describe(`ops on ${TEST_ENGINE}`, () => {
     });
   });
 
+  describe('a convolution that sums nothing', () => {
+    const cases: { what: string; x: T4['shape']; side: number; padding: number }[] = [
+      { what: 'no columns', x: [2, 4, 0, 3], side: 3, padding: 1 },
+      { what: 'no columns, 1x1', x: [2, 4, 0, 3], side: 1, padding: 0 },
+      { what: 'no columns of many channels', x: [2, 4, 0, 200], side: 3, padding: 1 },
+      { what: 'fewer columns than the filter', x: [2, 4, 2, 3], side: 3, padding: 0 },
+      { what: 'padding alone', x: [2, 4, 0, 3], side: 3, padding: 2 },
+      { what: 'no pictures', x: [0, 4, 4, 3], side: 3, padding: 1 },
+      { what: 'no channels', x: [2, 4, 4, 0], side: 3, padding: 1 },
+      { what: 'no channels, 1x1', x: [2, 4, 4, 0], side: 1, padding: 0 },
+    ];
+
+    it.each(cases)('$what: is its bias, and only the bias has a gradient', ({ x: shape, side, padding }) => {
+      const c = shape[3];
+      const check = (op: typeof depthwiseConv2d, filter: tf.Tensor, bias: tf.Tensor): void => {
+        const [x, outputs] = [tf.zeros(shape), bias.size];
+        const { value, grads } = tf.valueAndGrads((x, w, b) =>
+          op(x as T4, w as T4, b as tf.Tensor1D, { padding }),
+        )([x, filter, bias]);
+        const pixels = value.size / outputs;
+        expect(value.dataSync()).toEqual(tf.tile(bias, [pixels]).dataSync());
+        grads.forEach((gradient, i) => {
+          expect(gradient.shape).toEqual([x, filter, bias][i].shape);
+          expect([...gradient.dataSync()].every((v) => v === (i === 2 ? pixels : 0))).toBe(true);
+        });
+      };
+      tf.tidy(() => {
+        check(conv2d, draw(side, side, c, 5), draw(5));
+        if (c > 0) check(depthwiseConv2d, draw(side, side, c, 1), draw(c));
+      });
+    });
+  });
+
   it('clamp passes the gradient inside and on its bounds, and none outside', () => {
     tf.tidy(() => {
       const gradient = tf.grad((x) => tf.sum(clamp(x, 0, 1)))(tf.tensor1d([-0.1, 0, 0.5, 1, 1.1]));

@@ -108,11 +108,6 @@ export class Call {
     return infos;
   }
 
-  /** Runs a kernel that only changes its arguments. */
-  run(): void {
-    this.addon.run(this.code);
-  }
-
   private result(at: number): tf.TensorInfo {
     const { results } = this;
     const rank = results[at + 2];
