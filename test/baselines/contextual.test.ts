@@ -115,6 +115,23 @@ describe(`What pictures are compared by, on ${TEST_ENGINE}`, () => {
     image.dispose();
   });
 
+  it("the gradient of a camera patch's sliding patches counts how many hold each pixel", () => {
+    // As many patches and pixels as CoBi compares: a matrix of the two would not fit into wasm's memory.
+    const [side, h, w] = [15, 128, 128];
+    const places = Uint32Array.from({ length: 400 }, (_, i) => (i * 7919) % (h * w));
+    const count = new Float32Array(h * w);
+    for (const place of places) {
+      const [y, x] = [Math.floor(place / w) - 7, (place % w) - 7];
+      for (let i = Math.max(0, y); i < Math.min(h, y + side); i++) {
+        for (let j = Math.max(0, x); j < Math.min(w, x + side); j++) count[i * w + j]++;
+      }
+    }
+    tf.tidy(() => {
+      const gradient = tf.grad((x) => tf.sum(slidingPatches(x as tf.Tensor4D, side, places)));
+      expect(gradient(tf.zeros([1, h, w, 1])).dataSync()).toEqual(count);
+    });
+  });
+
   it('quarters of odd maps share their middle line', () => {
     tf.tidy(() => {
       expect([...quarters(numbered(4, 4)).dataSync()]).toEqual([

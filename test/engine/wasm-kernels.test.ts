@@ -107,6 +107,17 @@ describe('wasm kernels alone', () => {
   });
 });
 
+describe('wasm kernels on tensors without elements', () => {
+  it('a sum is 0 and a mean no number, over whatever axis is empty', () => {
+    tf.tidy(() => {
+      expect([...tf.sum(tf.zeros([0, 5]), 0).dataSync()]).toEqual([0, 0, 0, 0, 0]);
+      expect([...tf.sum(tf.zeros([2, 0, 3]), [0, 1]).dataSync()]).toEqual([0, 0, 0]);
+      expect([...tf.mean(tf.zeros([0, 2]), 0).dataSync()]).toEqual([NaN, NaN]);
+      expect(tf.sum(tf.zeros([3, 0, 5]), 0).shape).toEqual([0, 5]);
+    });
+  });
+});
+
 describe('wasm kernels on what is no number', () => {
   it('softmax and window attention pass a NaN on', () => {
     tf.tidy(() => {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createBackend, shareMemory } from '../../src/engine/wasm/backend';
+import { createBackend, shareMemory, type SharedBackend } from '../../src/engine/wasm/backend';
 import { Heap } from '../../src/engine/wasm/heap';
 import { registerKernels } from '../../src/engine/wasm/register';
 import { ThreadPool } from '../../src/engine/wasm/threads';
@@ -45,13 +45,14 @@ describe("the backend's memory", () => {
 });
 
 describe('wasm engine on several threads', () => {
+  let backend: SharedBackend['backend'];
   let memory: Memory;
   let heaps: Record<'one' | 'three', Heap>;
   let pools: ThreadPool[];
 
   beforeAll(async () => {
     const shared = await createBackend();
-    memory = shared.memory;
+    ({ backend, memory } = shared);
     pools = [1, 3].map((threads) => new ThreadPool(new WebAssembly.Module(BINARY), memory, threads));
     // A threshold of 0: small jobs are cut up as well.
     const [one, three] = pools.map((pool) => new Heap(shared.backend, pool, 0));
@@ -87,9 +88,18 @@ describe('wasm engine on several threads', () => {
   });
 
   it('says so when memory ends, and goes on', () => {
-    for (const floats of [2 ** 30 - 2 ** 18, 2 ** 40]) {
-      expect(() => heaps.one.output([floats])).toThrow(/^engine 'wasm' is out of memory/);
+    heaps.one.free(heaps.one.output([2 ** 21])); // a free block, too small for what follows
+    const before = backend.numDataIds();
+    for (const floats of [2 ** 30 - 2 ** 14, 2 ** 40]) {
+      const kernelOfTheBackend = (): tf.Tensor => tf.tile(tf.ones([1]), [floats]);
+      const upload = (): object => backend.write(null, [floats], 'float32');
+      for (const make of [() => heaps.one.output([floats]), upload, () => tf.tidy(kernelOfTheBackend)]) {
+        expect(make).toThrow(
+          /^engine 'wasm' is out of memory: \d+ MiB on top of what is in use, of 4096 MiB/,
+        );
+      }
     }
+    expect(backend.numDataIds()).toBe(before);
     heaps.one.free(heaps.one.output([1000]));
   });
 

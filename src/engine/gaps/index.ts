@@ -1,6 +1,7 @@
 /**
  * The kernels that training needs and a TensorFlow.js backend may lack, built from kernels that every one has. They are
- * what the engines without kernels of the kit's own (webgpu, node) train with; torch and wasm have their own.
+ * what the engines without kernels of the kit's own (webgpu, node) train with. wasm takes the segment sum from here, and
+ * the gradients where its own kernels do not serve; torch takes none.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { filterGradient, inputGradient, type ConvGeometry, type Size4 } from './conv-gradients';

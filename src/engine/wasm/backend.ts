@@ -9,11 +9,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
+import { InputError } from '../../util/errors';
 import type { Memory } from './webassembly';
 
 /** What this file uses of the module that Emscripten's loader makes. */
 interface EmscriptenModule {
-  readonly asm: { readonly memory: Memory };
+  readonly asm: { readonly memory: Memory; malloc(bytes: number): number; free(address: number): void };
+  _malloc(bytes: number): number;
   cwrap(name: string, result: string | null, args: readonly string[]): (...args: number[]) => number;
   tfjs?: Record<string, (...args: number[]) => number>;
 }
@@ -28,13 +30,17 @@ export interface SharedBackend {
   readonly memory: Memory;
 }
 
-/** Makes the backend. It is not registered yet. */
+/** What WebAssembly can address. */
+const MOST_BYTES = 2 ** 32;
+
+/** Makes the backend, whose allocations throw an InputError where memory ends. It is not registered yet. */
 export async function createBackend(): Promise<SharedBackend> {
   const folder = join(dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json')), 'wasm-out');
   const wasmBinary = shareMemory(readFileSync(join(folder, 'tfjs-backend-wasm-simd.wasm')));
   const emscripten = await import('@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js');
   const load = emscripten.default as unknown as Loader;
   const module = await load({ wasmBinary, locateFile: (name) => join(folder, name) });
+  module._malloc = (bytes) => allocate(module, bytes);
   // The functions that the backend expects beside Emscripten's.
   const [none, number] = [[], ['number']];
   module.tfjs = {
@@ -48,6 +54,28 @@ export async function createBackend(): Promise<SharedBackend> {
   const wasm = await import('@tensorflow/tfjs-backend-wasm');
   const backend = new wasm.BackendWasm(module as unknown as BackendWasm['wasm']);
   return { backend, memory: module.asm.memory };
+}
+
+/**
+ * Emscripten's malloc, safe where memory ends. By itself it then answers 0, which the backend would take for an address;
+ * or it hands out a free block that is too small, so high up that address and size together pass 2^32 and look small.
+ * @throws InputError where the memory has no such block and cannot grow by it
+ */
+function allocate({ asm }: EmscriptenModule, bytes: number): number {
+  const tooSmall: number[] = []; // held meanwhile, so that it looks at other blocks
+  let address = 0;
+  while (bytes < MOST_BYTES) {
+    address = asm.malloc(bytes) >>> 0;
+    if (address + bytes < MOST_BYTES) break;
+    tooSmall.push(address);
+    address = 0;
+  }
+  tooSmall.forEach((block) => asm.free(block));
+  if (address > 0 || bytes === 0) return address;
+  throw new InputError(
+    `engine 'wasm' is out of memory: ${Math.ceil(bytes / 2 ** 20)} MiB on top of what is in use, of 4096 MiB that ` +
+      'WebAssembly can address; take smaller batches, patches or tiles',
+  );
 }
 
 const MEMORY_SECTION = 5;

@@ -1,11 +1,8 @@
 /** The backend's tensors as addresses, and kernels run on them: all that the files in ./kernels need. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
-import { InputError } from '../../util/errors';
 import type { ThreadPool } from './threads';
 
-/** What WebAssembly can address. */
-const MOST_BYTES = 2 ** 32;
 /** About 50 microseconds: for less, waking threads costs more than it brings. */
 const SMALL = 1_000_000;
 /** Jobs are cut into so many pieces a thread that a thread which is held up leaves the others little to wait for. */
@@ -30,21 +27,20 @@ export class Heap {
     private readonly small = SMALL,
   ) {}
 
-  /**
-   * A new tensor of values of four bytes, not yet written.
-   * @throws InputError where the heap cannot grow by it
-   */
+  /** A new tensor, not yet written. */
   output(shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
-    const bytes = 4 * sizeOf(shape);
-    // The backend would take a failed allocation for the address 0.
-    const tensor = bytes < MOST_BYTES ? this.backend.makeOutput([...shape], dtype) : undefined;
-    if (tensor !== undefined && (this.address(tensor) > 0 || bytes === 0)) return tensor;
-    if (tensor !== undefined) this.free(tensor);
-    const mib = Math.ceil(bytes / 2 ** 20);
-    throw new InputError(
-      `engine 'wasm' is out of memory: ${mib} MiB for [${shape.join(', ')}] on top of what is in use, of 4096 MiB ` +
-        'that WebAssembly can address; take smaller batches, patches or tiles',
-    );
+    return this.backend.makeOutput([...shape], dtype);
+  }
+
+  /** A new float32 tensor of one value throughout. */
+  filled(shape: readonly number[], value: number): TensorInfo {
+    const out = this.output(shape);
+    this.fill(this.address(out), sizeOf(shape), value);
+    return out;
+  }
+
+  fill(address: number, floats: number, value: number): void {
+    this.run('fill', [address, value], { units: floats, cost: 2, multiple: 4 });
   }
 
   /** Where the values of a tensor lie. Valid until the tensor is disposed; the heap may grow but never moves. */

@@ -122,6 +122,7 @@ export const conv2dFilterGradient: KernelFunction = (
   attrs: ConvAttributes & { filterShape: Size4 },
 ) => {
   if (!allFloat(x, dy) || attrs.dataFormat === 'NCHW') return undefined;
+  if (sizeOf(x.shape) * sizeOf(dy.shape) === 0) return heap.filled(attrs.filterShape, 0);
   const info = convInfo(x.shape, attrs.filterShape, attrs);
   const out = heap.output(attrs.filterShape);
   const [kh, kw, inputs, outputs] = attrs.filterShape;

@@ -68,15 +68,13 @@ export const pad: KernelFunction = (
   if (x.dtype !== 'float32') return undefined;
   const { paddings, constantValue } = attrs;
   const outShape = x.shape.map((n, i) => paddings[i][0] + n + paddings[i][1]);
-  const out = heap.output(outShape);
-  const to = heap.address(out);
-  heap.run('fill', [to, constantValue], { units: sizeOf(outShape), cost: 2, multiple: 4 });
+  const out = heap.filled(outShape, constantValue);
   const toSteps = contiguous(outShape);
   copyBox(heap, {
     shape: x.shape,
     from: heap.address(x),
     fromSteps: contiguous(x.shape),
-    to: to + VALUE * paddings.reduce((at, [before], i) => at + before * toSteps[i], 0),
+    to: heap.address(out) + VALUE * paddings.reduce((at, [before], i) => at + before * toSteps[i], 0),
     toSteps,
   });
   return out;

@@ -17,6 +17,10 @@ export function sumAxis(
   inner: number,
   scale: number,
 ): void {
+  if (length === 0) {
+    heap.fill(out, outer * inner, 0 * scale); // a mean of nothing is NaN
+    return;
+  }
   const most = inner === 1 ? GROUP_OF_FLOATS : GROUP_OF_ROWS;
   const groups = Math.ceil(length / most);
   const pass = (to: number, groups: number, factor: number): void => {
@@ -72,7 +76,7 @@ function reduced(
 ): TensorInfo | undefined {
   const axes = new Set(util.parseAxisParam(axis as number[], x.shape));
   const spans = merged(x.shape, axes);
-  if (x.dtype !== 'float32' || sizeOf(x.shape) === 0) return undefined;
+  if (x.dtype !== 'float32') return undefined;
   const keptShape = x.shape.map((n, i) => (axes.has(i) ? 1 : n));
   const outShape = keepDims ? keptShape : x.shape.filter((_, i) => !axes.has(i));
   if (!spans.some((s) => s.summed)) return heap.alias(x, outShape);
