@@ -7,10 +7,11 @@ import type { EngineLoader, EngineStatus } from './loader';
 const PACKAGES = ['webgpu', '@tensorflow/tfjs-backend-webgpu'] as const;
 
 /** The part of WebGPU that is used here. */
+interface Adapter {
+  readonly info: { readonly description: string; readonly architecture: string };
+}
 interface Gpu {
-  requestAdapter(): Promise<{
-    readonly info: { readonly description: string; readonly architecture: string };
-  } | null>;
+  requestAdapter(): Promise<Adapter | null>;
 }
 interface Dawn {
   readonly create: (options: string[]) => Gpu;
@@ -41,7 +42,13 @@ async function status(): Promise<EngineStatus> {
     const names = missing.join(' ');
     return { available: false, detail: `not installed: ${names} (npm install ${names})` };
   }
-  const adapter = await loadPackage<Dawn>('webgpu').create([]).requestAdapter();
+  let adapter: Adapter | null;
+  try {
+    adapter = await loadPackage<Dawn>('webgpu').create([]).requestAdapter();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { available: false, detail: `webgpu does not load (${reason}): npm install webgpu again` };
+  }
   if (adapter === null) {
     return { available: false, detail: 'no GPU adapter (a Vulkan, Metal or D3D12 driver is needed)' };
   }

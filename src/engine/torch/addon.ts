@@ -38,7 +38,10 @@ const PROTOCOL = 1;
 const BUILD = resolve(__dirname, '../../../native/build');
 export const ADDON_FILE = join(BUILD, 'mimicsr_torch.node');
 
-/** What the addon was built against, or undefined where it is not built. */
+/**
+ * What the addon was built against, or undefined where it is not built.
+ * @throws Error where the record of the build cannot be read
+ */
 export function builtAgainst(): { libtorch: string; from: string } | undefined {
   const file = join(BUILD, 'mimicsr_torch.json');
   if (!existsSync(ADDON_FILE) || !existsSync(file)) return undefined;

@@ -21,14 +21,16 @@ let loaded: Addon | undefined;
 /** Loads the addon once; the sentence says why it cannot be. */
 function load(): Addon | string {
   if (loaded !== undefined) return loaded;
-  const built = builtAgainst();
-  if (built === undefined) return `its addon is not built: ${BUILD}`;
+  let built: ReturnType<typeof builtAgainst>;
   try {
+    built = builtAgainst();
+    if (built === undefined) return `its addon is not built: ${BUILD}`;
     loaded = loadAddon();
     return loaded;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return `its addon, built against libtorch ${built.libtorch}, does not load (${reason}): ${BUILD} again`;
+    const version = built?.libtorch ?? 'of unknown version';
+    return `its addon, built against libtorch ${version}, does not load (${reason}): ${BUILD} again`;
   }
 }
 
