@@ -86,7 +86,11 @@ export async function listArchive(
       bytes += entry.bytes;
       if (bytes > limits.bytes) refuse(entry, `brings it over ${bytesText(limits.bytes)} unpacked`);
       if (files.size >= limits.files) refuse(entry, `is one of more than ${limits.files} files`);
-      files.set(name, { path: name, bytes: entry.bytes, ...(entry.kind === 'other' ? { special: true } : {}) });
+      files.set(name, {
+        path: name,
+        bytes: entry.bytes,
+        ...(entry.kind === 'other' ? { special: true } : {}),
+      });
     },
     signal,
   );
@@ -164,13 +168,17 @@ export function archiveReader(path: string): ArchiveReader | undefined {
 
 function readerFor(path: string): ArchiveReader {
   const reader = archiveReader(path);
-  if (reader === undefined) throw new ArchiveError(path, `${path}: expected a zip, tar or tar.gz archive, found neither`);
+  if (reader === undefined)
+    throw new ArchiveError(path, `${path}: expected a zip, tar or tar.gz archive, found neither`);
   return reader;
 }
 
 /** Without the `./` before and the `/` behind that tar and folders carry. */
 function plain(path: string): string {
-  return path.replace(/^(\.\/+)+/, '').replace(/^\.$/, '').replace(/\/+$/, '');
+  return path
+    .replace(/^(\.\/+)+/, '')
+    .replace(/^\.$/, '')
+    .replace(/\/+$/, '');
 }
 
 function isLitter(path: string): boolean {

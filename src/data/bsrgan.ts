@@ -147,10 +147,7 @@ function noisy(image: Image, random: Random): Image {
  * Lower triangle L of a random covariance L L^T = level^2 |U^T D U|, entry by entry: U a random orthonormal basis, D
  * uniform in [0,1). The sizes of a 3x3 covariance's entries are a covariance again.
  */
-function correlation(
-  random: Random,
-  level: number,
-): [[number], [number, number], [number, number, number]] {
+function correlation(random: Random, level: number): [[number], [number, number], [number, number, number]] {
   const basis = orthonormal([0, 1, 2].map(() => [random.uniform(), random.uniform(), random.uniform()]));
   const spread = [random.uniform(), random.uniform(), random.uniform()];
   const entry = (i: number, j: number): number =>

@@ -22,7 +22,10 @@ export function sampleAreas(hr: Image, blur: LensBlur): Image {
   const side = SCALE + 2 * reach;
   const out = blankImage(hr.width / SCALE, hr.height / SCALE);
   // Mirrored indices once per axis, so that the loops below need no case for the borders.
-  const columns = Int32Array.from({ length: hr.width + 2 * reach }, (_, i) => 3 * mirror(i - reach, hr.width));
+  const columns = Int32Array.from(
+    { length: hr.width + 2 * reach },
+    (_, i) => 3 * mirror(i - reach, hr.width),
+  );
   const line = new Float64Array(3 * columns.length);
   for (let y = 0; y < out.height; y++) {
     const sums = new Float64Array(3 * out.width);

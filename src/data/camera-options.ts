@@ -114,7 +114,11 @@ const schema = z.strictObject({
     })
     .prefault({}),
   blur: z
-    .strictObject({ major: number.min(0).max(4).default(0), minor: number.min(0).default(0), angle: number.default(0) })
+    .strictObject({
+      major: number.min(0).max(4).default(0),
+      minor: number.min(0).default(0),
+      angle: number.default(0),
+    })
     .refine(({ major, minor }) => minor <= major, { path: ['minor'], error: 'expected at most major' })
     .prefault({}),
   noise: z.strictObject({ shot: share.default(0), read: share.default(0) }).prefault({}),

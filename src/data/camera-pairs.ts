@@ -5,7 +5,13 @@ import type { Image } from '../image/image';
 import { InputError } from '../util/errors';
 import { Random } from '../util/random';
 import { photograph, type CameraShot } from './camera';
-import { CAMERA_PRESETS, cameraPreset, drawCamera, type CameraPreset, type CameraPresetName } from './camera-presets';
+import {
+  CAMERA_PRESETS,
+  cameraPreset,
+  drawCamera,
+  type CameraPreset,
+  type CameraPresetName,
+} from './camera-presets';
 import { fingerprintOf, pixelsOf, type PairSet, type PhotosSource } from './pairs';
 import { drawScene } from './scenes';
 
@@ -46,7 +52,8 @@ export function scenePhotos(count: number, seed: number): PhotoSource {
     size: count,
     files: [],
     seed,
-    load: (index) => Promise.resolve({ name: `scene-${index}`, image: drawScene(`${seed}/${index}`, 480, 320) }),
+    load: (index) =>
+      Promise.resolve({ name: `scene-${index}`, image: drawScene(`${seed}/${index}`, 480, 320) }),
     source: { kind: 'scenes', count, seed },
   };
 }

@@ -73,8 +73,7 @@ export async function photograph(hr: Image, settings: CameraSettings, random: Ra
   const light = linearLight(cut);
   const still = sampleAreas(light, options.blur);
   const moved = movement.isNone ? still : sampleAreas(movement.resample(light), options.blur);
-  const clean =
-    options.blur.major === 0 ? still : sampleAreas(light, { major: 0, minor: 0, angle: 0 });
+  const clean = options.blur.major === 0 ? still : sampleAreas(light, { major: 0, minor: 0, angle: 0 });
   const expose = (sampled: Image, colour: ColourChange): Promise<Image> =>
     finish(gainLight(sampled, colour), colour, options, new Random(noiseSeed, 'noise'));
   const aligned = await expose(still, NEUTRAL_COLOUR);

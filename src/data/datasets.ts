@@ -53,7 +53,8 @@ interface Located {
 function locate(name: string): Located {
   const located = folderAndValues(name);
   const { folder } = located;
-  if (!statSync(folder).isDirectory()) throw new InputError(`${folder} is a file: expected a folder or the name of a data set`);
+  if (!statSync(folder).isDirectory())
+    throw new InputError(`${folder} is a file: expected a folder or the name of a data set`);
   return located;
 }
 
@@ -102,9 +103,13 @@ function photosByManifest(folder: string, values: readonly string[]): string[] |
 function byManifest(
   folder: string,
   values: readonly string[],
-): { readonly manifest: SetManifest; readonly hr?: Map<string, string>; readonly lr?: Map<string, string> } | undefined {
+):
+  | { readonly manifest: SetManifest; readonly hr?: Map<string, string>; readonly lr?: Map<string, string> }
+  | undefined {
   const name = basename(folder).toLowerCase();
-  const manifest = manifests().find((m): m is SetManifest => m.kind === 'dataset' && m.name.toLowerCase() === name);
+  const manifest = manifests().find(
+    (m): m is SetManifest => m.kind === 'dataset' && m.name.toLowerCase() === name,
+  );
   if (manifest === undefined) return undefined;
   const paths = filesIn(folder);
   const kind = (of: 'hr' | 'lr'): Map<string, string> | undefined => {
@@ -114,7 +119,9 @@ function byManifest(
     const chosen = matches.filter(([, placeholders]) => hasValues(placeholders, values));
     if (chosen.length === 0) {
       const parts = matches.flatMap(([, placeholders]) => Object.entries(placeholders));
-      const known = [...new Set(parts.flatMap(([key, value]) => (key === 'name' || key === 'n' ? [] : value)))];
+      const known = [
+        ...new Set(parts.flatMap(([key, value]) => (key === 'name' || key === 'n' ? [] : value))),
+      ];
       throw new InputError(
         known.length === 0
           ? `${folder}: the names of its files tell no parts apart, so ${values.join(', ')} cannot be chosen: ask for the whole set`
@@ -147,5 +154,7 @@ function photosOfFolder(folder: string, values: readonly string[], name: string)
 
 function refuseSelection(folder: string, values: readonly string[], name: string): void {
   if (values.length === 0) return;
-  throw new InputError(`${name}: ${folder} is not laid out as a published set, so nothing of it can be chosen by name`);
+  throw new InputError(
+    `${name}: ${folder} is not laid out as a published set, so nothing of it can be chosen by name`,
+  );
 }

@@ -62,12 +62,7 @@ export class PartialFile {
   async append(chunk: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < chunk.length;) {
-        const { bytesWritten } = await this.handle.write(
-          chunk,
-          at,
-          chunk.length - at,
-          this.written + at,
-        );
+        const { bytesWritten } = await this.handle.write(chunk, at, chunk.length - at, this.written + at);
         at += bytesWritten;
       }
     } catch (error) {

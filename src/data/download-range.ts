@@ -37,4 +37,3 @@ export function continues(reply: Reply, offset: number, before: Origin | undefin
   const differ = (a?: string, b?: string): boolean => a !== undefined && b !== undefined && a !== b;
   return !differ(before.etag, now.etag) && !differ(before.lastModified, now.lastModified);
 }
-

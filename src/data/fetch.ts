@@ -70,8 +70,8 @@ async function fetchSet(
     archives.push({ path: await fetchFile(part, root, lock, options), part });
   }
   const path = placeOf(set, root);
-  const { notes, ...installed } = await installArchives(set, path, archives, options).catch((error: unknown) =>
-    discard(error, set.archives, lock),
+  const { notes, ...installed } = await installArchives(set, path, archives, options).catch(
+    (error: unknown) => discard(error, set.archives, lock),
   );
   await lock.recordSet(set.name, { ...installed, from: set.archives.map((a) => a.file).join(', ') });
   for (const archive of archives) {
@@ -88,7 +88,10 @@ async function discard(
   stated: readonly (Checks & { readonly file: string })[],
   lock: LockFile,
 ): Promise<never> {
-  if (error instanceof ArchiveError && !stated.some((a) => a.file === basename(error.archive) && isPinned(a))) {
+  if (
+    error instanceof ArchiveError &&
+    !stated.some((a) => a.file === basename(error.archive) && isPinned(a))
+  ) {
     renameSync(error.archive, `${error.archive}.rejected`);
     await lock.forgetFile(basename(error.archive));
   }

@@ -2,7 +2,16 @@
  * Putting what the user already has in its place: a set's folder, its archives (one, or a folder that holds them), or a
  * file of weights. What goes by the published file's name must be that file; of anything else the layout decides.
  */
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { InputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
@@ -79,7 +88,8 @@ async function importWeights(
   lock: LockFile,
   options: FetchOptions,
 ): Promise<Placed> {
-  if (!statSync(from).isFile()) throw new InputError(`${from} is a folder: expected the file of ${weights.name}`);
+  if (!statSync(from).isFile())
+    throw new InputError(`${from} is a folder: expected the file of ${weights.name}`);
   const { download, files } = weights;
   const digests = await digestsOf(from, options.signal);
   if (download?.member !== undefined && basename(from) === download.file) {

@@ -74,11 +74,7 @@ export async function installFolder(
 }
 
 /** Those below the wanted folder, which may lie anywhere; where there is no such folder, all. */
-function portion(
-  from: string,
-  files: readonly ArchiveFile[],
-  { from: wanted, to }: ArchivePart,
-): Portion {
+function portion(from: string, files: readonly ArchiveFile[], { from: wanted, to }: ArchivePart): Portion {
   const root = wanted === undefined ? '' : (rootNamed(wanted, files) ?? '');
   const targets = new Map<string, string>();
   let bytes = 0;

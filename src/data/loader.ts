@@ -9,7 +9,15 @@ import { DEGRADATION_NAMES, DEGRADATIONS } from './degradations';
 import { LoaderThreads } from './loader-threads';
 import { PairStore } from './pair-store';
 import type { PairSet } from './pairs';
-import { batchBytes, batchIn, cutPatch, loadPair, SampleOrder, type PatchBatch, type PatchOptions } from './patches';
+import {
+  batchBytes,
+  batchIn,
+  cutPatch,
+  loadPair,
+  SampleOrder,
+  type PatchBatch,
+  type PatchOptions,
+} from './patches';
 
 export type { PatchBatch } from './patches';
 

@@ -21,9 +21,7 @@ export function misalignedPairs(pairs: PairSet, preset: CameraPresetName): PairS
     size: pairs.size,
     load: async (index) => misaligned(await pairs.load(index), camera, new Random('misaligned', index)),
     fingerprint: () => fingerprintOf([], pairs.fingerprint(), preset),
-    ...(pairs.source === undefined
-      ? {}
-      : { source: { kind: 'misaligned', pairs: pairs.source, preset } }),
+    ...(pairs.source === undefined ? {} : { source: { kind: 'misaligned', pairs: pairs.source, preset } }),
   };
 }
 

@@ -46,8 +46,7 @@ const LEAST_CORRELATION = 0.9;
  */
 export async function measureMisalignment(lr: Image, hr: Image, name: string): Promise<Misalignment> {
   const { width, height } = lr;
-  const small =
-    hr.width === width && hr.height === height ? hr : interpolate(hr, width, height, 'area');
+  const small = hr.width === width && hr.height === height ? hr : interpolate(hr, width, height, 'area');
   const [from, to] = [lumaPlane(small, 255), lumaPlane(lr, 255)];
   const gradients = sobel(from);
   const [a, b] = [standardised(from), standardised(to)];
@@ -72,7 +71,8 @@ export function colourGap(a: Image, b: Image): number {
   const sigma = Math.min(a.width, a.height) / 64;
   const [p, q] = [a, b].map((image) => rgbToLab(gaussianBlur(image, sigma, 8 * Math.ceil(sigma) + 1)).data);
   let sum = 0;
-  for (let i = 0; i < p.length; i += 3) sum += Math.hypot(p[i] - q[i], p[i + 1] - q[i + 1], p[i + 2] - q[i + 2]);
+  for (let i = 0; i < p.length; i += 3)
+    sum += Math.hypot(p[i] - q[i], p[i + 1] - q[i + 1], p[i + 2] - q[i + 2]);
   return (3 * sum) / p.length;
 }
 
@@ -114,7 +114,10 @@ function strongest({ width, height, data }: Image): number[] {
   for (let y = BORDER; y < height - BORDER; y++) {
     for (let x = BORDER; x < width - BORDER; x++) inside.push(y * width + x);
   }
-  const least = quantile(Float64Array.from(inside, (i) => data[i]), 1 - STRONGEST);
+  const least = quantile(
+    Float64Array.from(inside, (i) => data[i]),
+    1 - STRONGEST,
+  );
   return inside.filter((i) => data[i] >= least);
 }
 

@@ -124,7 +124,11 @@ function byName(folder: string, nameOf: (stem: string) => string | undefined): M
  * HR and LR files with equal keys as pairs, named by them.
  * @throws InputError for files without a partner (the first ten are named)
  */
-export function pairUp(folder: string, hr: ReadonlyMap<string, string>, lr: ReadonlyMap<string, string>): PairFiles[] {
+export function pairUp(
+  folder: string,
+  hr: ReadonlyMap<string, string>,
+  lr: ReadonlyMap<string, string>,
+): PairFiles[] {
   const alone = [
     ...[...hr].filter(([name]) => !lr.has(name)).map(([, path]) => `${basename(path)} has no LR`),
     ...[...lr].filter(([name]) => !hr.has(name)).map(([, path]) => `${basename(path)} has no HR`),

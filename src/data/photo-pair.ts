@@ -50,7 +50,8 @@ export async function pairOfPhotos(
   motion: Motion,
   name: string,
 ): Promise<PhotoPair> {
-  if (!(ratio >= 1)) throw new InputError(`${name}: expected a focal length ratio of 1 or more, found ${ratio}`);
+  if (!(ratio >= 1))
+    throw new InputError(`${name}: expected a focal length ratio of 1 or more, found ${ratio}`);
   const view = centre(short, ratio);
   const small = interpolate(long, view.width, view.height, 'area');
   const before = await measureMisalignment(view, small, name);
@@ -62,7 +63,9 @@ export async function pairOfPhotos(
   );
   const movement = transform.reduce((sum, v, i) => sum + Math.abs(v - (i === 0 || i === 4 ? 1 : 0)), 0);
   if (!(movement < FURTHEST * Math.min(view.width, view.height))) {
-    throw new InputError(`${name}: registration moves by ${movement.toFixed(0)} LR pixels, which no hand does: wrong`);
+    throw new InputError(
+      `${name}: registration moves by ${movement.toFixed(0)} LR pixels, which no hand does: wrong`,
+    );
   }
   const { left, top, width, height } = covered(view, transform, name);
   const lr = cropImage(view, left, top, width, height);

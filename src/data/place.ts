@@ -45,7 +45,8 @@ export async function placeMember(
 ): Promise<void> {
   const member = download!.member!;
   const packed = (await listArchive(archive, undefined, signal)).find((entry) => entry.path === member.path);
-  if (packed === undefined || packed.special) throw new InputError(`${archive} has no ${member.path}, where ${name} should be`);
+  if (packed === undefined || packed.special)
+    throw new InputError(`${archive} has no ${member.path}, where ${name} should be`);
   const work = join(dirname(path), `.${basename(path)}.unpacking`);
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });

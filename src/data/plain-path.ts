@@ -5,7 +5,7 @@
  */
 export function isPlainPath(path: string): boolean {
   if (path.length > 1024 || /^[A-Za-z]:/.test(path)) return false;
-   
+
   if (/[\\\u0000-\u001f]/.test(path)) return false;
   return path
     .split('/')

@@ -30,12 +30,18 @@ export interface RealSrOptions extends PrepareOptions {
  * @param source the set's folder, with Canon and Nikon in it
  * @throws InputError for another layout, missing partners (the first ten are named), an unreadable picture, a wrong ratio
  */
-export async function prepareRealSr(source: string, out: string, options: RealSrOptions = {}): Promise<Prepared> {
+export async function prepareRealSr(
+  source: string,
+  out: string,
+  options: RealSrOptions = {},
+): Promise<Prepared> {
   const { shrink = false, signal, log = () => undefined } = options;
   const paths = filesBelow(source);
   const found = matchTemplate(HR, paths);
   if (found.size === 0) {
-    throw new InputError(`${source} is not laid out as RealSR: expected ${HR}, found ${paths.slice(0, 10).join(', ') || 'nothing'}`);
+    throw new InputError(
+      `${source} is not laid out as RealSR: expected ${HR}, found ${paths.slice(0, 10).join(', ') || 'nothing'}`,
+    );
   }
   const there = new Set(paths);
   const lrOf = (hr: string): string => hr.replace(/_HR\.png$/, '_LR4.png');
@@ -59,7 +65,12 @@ export async function prepareRealSr(source: string, out: string, options: RealSr
         log('LR stored at HR size: shrunk by 4 (antialiased bicubic), which softens the degradation');
       } else if (change === 'cut') log(`${name}: cut at the right and the bottom to HR = 4 x LR`);
       const [lr, large] = [await readImage(to.lr), await readImage(to.hr)];
-      pairs.push({ set: `${camera}-${split.toLowerCase()}`, name, change, after: await measureMisalignment(lr, large, name) });
+      pairs.push({
+        set: `${camera}-${split.toLowerCase()}`,
+        name,
+        change,
+        after: await measureMisalignment(lr, large, name),
+      });
       progress.update(pairs.length, name);
     }
   } finally {
@@ -94,7 +105,12 @@ async function takePair(
     await writeImage(to.hr, cropImage(await readImage(from.hr), 0, 0, SCALE * width, SCALE * height));
     return 'shrunk';
   }
-  const lost = Math.max(hr.width - SCALE * width, hr.height - SCALE * height, SCALE * (lr.width - width), SCALE * (lr.height - height));
+  const lost = Math.max(
+    hr.width - SCALE * width,
+    hr.height - SCALE * height,
+    SCALE * (lr.width - width),
+    SCALE * (lr.height - height),
+  );
   if (lost > MOST_CUT) {
     throw new InputError(
       `${from.hr} is ${hr.width}x${hr.height}: expected ${SCALE} times its LR, ${SCALE * lr.width}x${SCALE * lr.height}`,

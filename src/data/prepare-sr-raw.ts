@@ -32,12 +32,18 @@ export interface SrRawOptions extends PrepareOptions {
  * @param source the set's folder, with train and test in it
  * @throws InputError for another layout
  */
-export async function prepareSrRaw(source: string, out: string, options: SrRawOptions = {}): Promise<Prepared> {
+export async function prepareSrRaw(
+  source: string,
+  out: string,
+  options: SrRawOptions = {},
+): Promise<Prepared> {
   const { motion = 'affine', signal, log = () => undefined } = options;
   const paths = filesBelow(source);
   const sequences = new Set([...matchTemplate(PHOTO, paths).values()].map((p) => `${p.split}/${p.sequence}`));
   if (sequences.size === 0) {
-    throw new InputError(`${source} is not laid out as SR-RAW: expected ${PHOTO}, found ${paths.slice(0, 10).join(', ') || 'nothing'}`);
+    throw new InputError(
+      `${source} is not laid out as SR-RAW: expected ${PHOTO}, found ${paths.slice(0, 10).join(', ') || 'nothing'}`,
+    );
   }
   const progress = (options.progress ?? silentProgress)('prepare SR-RAW', sequences.size * PAIRS.length);
   const pairs: PreparedPair[] = [];
@@ -68,11 +74,19 @@ export async function prepareSrRaw(source: string, out: string, options: SrRawOp
   return writeReport(out, { source, pairs, refused });
 }
 
-async function pairOf(short: string, long: string, motion: Motion, name: string): ReturnType<typeof pairOfPhotos> {
-  for (const path of [short, long]) if (!existsSync(path)) throw new InputError(`${name}: ${path} is missing`);
+async function pairOf(
+  short: string,
+  long: string,
+  motion: Motion,
+  name: string,
+): ReturnType<typeof pairOfPhotos> {
+  for (const path of [short, long])
+    if (!existsSync(path)) throw new InputError(`${name}: ${path} is missing`);
   const [f, g] = [await focalLength(short), await focalLength(long)];
   if (f.equivalent !== g.equivalent) {
-    throw new InputError(`${name}: one of its photographs states its focal length as a 35 mm equivalent, the other does not`);
+    throw new InputError(
+      `${name}: one of its photographs states its focal length as a 35 mm equivalent, the other does not`,
+    );
   }
   return pairOfPhotos(await readImage(short), await readImage(long), g.mm / f.mm, motion, name);
 }

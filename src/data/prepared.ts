@@ -77,6 +77,7 @@ export function summaries({ pairs }: Prepared): Summary[] {
  * @throws InputError where there is no such folder
  */
 export function filesBelow(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new InputError(`no folder ${folder}`);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new InputError(`no folder ${folder}`);
   return filesIn(folder);
 }

@@ -68,7 +68,9 @@ export async function registerEcc(
           return cv.findTransformECC(mats[0], mats[1], warp, motionCode(), criteria, mask, gaussian);
         } catch (error) {
           const reason = typeof error === 'number' ? cv.exceptionFromPtr(error).msg : String(error);
-          throw new InputError(`${name}: its pictures cannot be registered (${reason.trim().split('\n')[0]})`);
+          throw new InputError(
+            `${name}: its pictures cannot be registered (${reason.trim().split('\n')[0]})`,
+          );
         }
       });
     }
@@ -95,14 +97,7 @@ function centred(image: Image): Image {
 /** The transform between pictures that are `times` larger, both of them. */
 export function rescaled([a, b, c, d, e, f]: Affine, times: number): Affine {
   const shift = (times - 1) / 2;
-  return [
-    a,
-    b,
-    times * c + shift * (1 - a - b),
-    d,
-    e,
-    times * f + shift * (1 - d - e),
-  ];
+  return [a, b, times * c + shift * (1 - a - b), d, e, times * f + shift * (1 - d - e)];
 }
 
 /** Largest distance that the transform moves a corner of a picture. */

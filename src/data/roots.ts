@@ -51,5 +51,7 @@ export function folderOf(pathOrName: string): string {
   if (existsSync(pathOrName)) return pathOrName;
   const found = findDataset(pathOrName);
   if (found !== undefined) return found;
-  throw new InputError(`no folder or dataset '${pathOrName}': looked in ${[resolve('.'), ...dataRoots()].join(', ')}`);
+  throw new InputError(
+    `no folder or dataset '${pathOrName}': looked in ${[resolve('.'), ...dataRoots()].join(', ')}`,
+  );
 }

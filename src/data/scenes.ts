@@ -4,7 +4,15 @@ import { Random } from '../util/random';
 import type { Paint } from './scene-canvas';
 import { SceneCanvas } from './scene-canvas';
 import type { NoiseTile } from './scene-objects';
-import { noiseTile, panel, plain, randomGrating, randomLeaf, randomLettering, randomSurface } from './scene-objects';
+import {
+  noiseTile,
+  panel,
+  plain,
+  randomGrating,
+  randomLeaf,
+  randomLettering,
+  randomSurface,
+} from './scene-objects';
 
 /**
  * Seeded stand-ins for photographs, so that everything runs on a machine without a data set.
@@ -73,13 +81,17 @@ class Palette {
   /** Linear light of the next surface. */
   next(random: Random): number[] {
     const brightness = Math.exp(random.truncatedNormal(Math.log(0.18), 0.9, Math.log(0.004), Math.log(0.9)));
-    return random.pick(this.tints).map((t) => Math.min(0.95, brightness * t * Math.exp(random.normal(0, 0.08))));
+    return random
+      .pick(this.tints)
+      .map((t) => Math.min(0.95, brightness * t * Math.exp(random.normal(0, 0.08))));
   }
 
   /** A second colour that stands off clearly from `other`. */
   against(random: Random, other: readonly number[]): number[] {
     const factor = 2 ** random.uniform(1.5, 4);
-    return other[1] > 0.15 ? other.map((v) => v / factor) : other.map((v) => Math.min(0.95, v * factor + 0.1));
+    return other[1] > 0.15
+      ? other.map((v) => v / factor)
+      : other.map((v) => Math.min(0.95, v * factor + 0.1));
   }
 }
 
@@ -143,7 +155,11 @@ function paintSky(canvas: SceneCanvas, random: Random, palette: Palette): void {
     for (let c = 0; c < 3; c++) out[c] = pale[c] * factor;
   };
   const steep = Math.hypot(1, slope);
-  canvas.paint(wholeOf(canvas), (x, y) => 0.5 + (horizon + slope * (x - canvas.width / 2) - y) / steep, paint);
+  canvas.paint(
+    wholeOf(canvas),
+    (x, y) => 0.5 + (horizon + slope * (x - canvas.width / 2) - y) / steep,
+    paint,
+  );
 }
 
 /** Light that falls unevenly: up to a stop from one side of the picture to the other, and up to half a stop of glow. */
@@ -157,7 +173,9 @@ function illumination(random: Random, width: number, height: number): (x: number
   const reach = 2 / (width * width + height * height);
   return (x, y) => {
     const squared = (x - cx) ** 2 + (y - cy) ** 2;
-    return 2 ** (2 * gx * (x - width / 2) + 2 * gy * (y - height / 2) + glow * Math.exp(-4 * reach * squared));
+    return (
+      2 ** (2 * gx * (x - width / 2) + 2 * gy * (y - height / 2) + glow * Math.exp(-4 * reach * squared))
+    );
   };
 }
 

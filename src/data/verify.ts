@@ -53,7 +53,9 @@ export function dataStatus(manifest: Manifest, root: string = dataRoot()): DataS
   const lock = new LockFile(root).read();
   if (path === undefined) {
     const files =
-      manifest.kind === 'dataset' ? manifest.archives.map((a) => a.file) : [manifest.download?.file ?? []].flat();
+      manifest.kind === 'dataset'
+        ? manifest.archives.map((a) => a.file)
+        : [manifest.download?.file ?? []].flat();
     const parts = files
       .flatMap((file) => [join(root, 'downloads', file), join(root, 'downloads', `${file}.part`)])
       .filter((part) => existsSync(part));
@@ -72,7 +74,8 @@ export function dataStatus(manifest: Manifest, root: string = dataRoot()): DataS
 export async function verifyData(manifest: Manifest, options: VerifyOptions = {}): Promise<Verification> {
   const root = options.root ?? dataRoot();
   const path = findIn(manifest, root);
-  if (path === undefined) throw new InputError(`${manifest.name} is not in ${root}: mimicsr data fetch ${manifest.name}`);
+  if (path === undefined)
+    throw new InputError(`${manifest.name} is not in ${root}: mimicsr data fetch ${manifest.name}`);
   const lock = new LockFile(root);
   return manifest.kind === 'dataset'
     ? verifySet(manifest, path, lock, options)
@@ -107,7 +110,12 @@ async function verifySet(
   const recorded = lock.read().sets[name];
   const files = filesIn(path).filter((file) => file !== SUMS);
   if (recorded === undefined) {
-    return { name, path, against: 'its layout alone: mimicsr did not fetch it', faults: checkLayout(set, files, path) };
+    return {
+      name,
+      path,
+      against: 'its layout alone: mimicsr did not fetch it',
+      faults: checkLayout(set, files, path),
+    };
   }
   const against = `${SUMS} of ${recorded.at.slice(0, 10)}`;
   const sums = existsSync(join(path, SUMS)) ? readFileSync(join(path, SUMS), 'utf8') : '';
@@ -132,7 +140,8 @@ async function changedFiles(
     let done = 0;
     for (const [file, sha256] of expected) {
       if (!existsSync(join(folder, file))) faults.push(`${file} is missing`);
-      else if ((await digestsOf(join(folder, file), signal)).sha256 !== sha256) faults.push(`${file} has changed`);
+      else if ((await digestsOf(join(folder, file), signal)).sha256 !== sha256)
+        faults.push(`${file} has changed`);
       bar.update(++done, '');
     }
   } finally {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -94,7 +102,9 @@ describe.each(Object.keys(FORMATS) as Format[])('%s archives', (format) => {
 
   it('with too many files or bytes are refused', async () => {
     write(format, { path: 'a', data: a }, { path: 'b', data: b }, { path: 'c', data: b });
-    await expect(listArchive(file, { files: 2, bytes: 1e6 })).rejects.toThrow('entry "c" is one of more than 2');
+    await expect(listArchive(file, { files: 2, bytes: 1e6 })).rejects.toThrow(
+      'entry "c" is one of more than 2',
+    );
     await expect(listArchive(file, { files: 9, bytes: 70_002 })).rejects.toThrow(
       'entry "b" brings it over 70.0 kB unpacked',
     );
@@ -110,7 +120,9 @@ describe.each(Object.keys(FORMATS) as Format[])('%s archives', (format) => {
 
   it('stop when they are told to', async () => {
     write(format, { path: 'a', data: a });
-    await expect(listArchive(file, undefined, AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(listArchive(file, undefined, AbortSignal.abort())).rejects.toMatchObject({
+      name: 'AbortError',
+    });
   });
 });
 
@@ -119,7 +131,9 @@ describe('archives that would fill the disk', () => {
 
   it.each(['zip', 'tar.gz'] as const)('%s: are refused by their list', async (format) => {
     write(format, { path: 'bomb', data: zeros });
-    await expect(listArchive(file)).rejects.toThrow(/entry "bomb" brings it over 10\.\d MB unpacked|decompression ratio exceeded/);
+    await expect(listArchive(file)).rejects.toThrow(
+      /entry "bomb" brings it over 10\.\d MB unpacked|decompression ratio exceeded/,
+    );
   });
 
   it('zip: are refused where an entry holds more than it states', async () => {
@@ -133,7 +147,11 @@ describe('other files', () => {
   it.each([
     ['a picture', Buffer.from('\x89PNG\r\n'), 'expected a zip, tar or tar.gz archive'],
     ['an empty one', Buffer.alloc(0), 'expected a zip, tar or tar.gz archive'],
-    ['damaged gzip', Buffer.concat([tarGzOf({ path: 'a', data: bytes(5000) }).subarray(0, 2000), bytes(4000)]), 'archive'],
+    [
+      'damaged gzip',
+      Buffer.concat([tarGzOf({ path: 'a', data: bytes(5000) }).subarray(0, 2000), bytes(4000)]),
+      'archive',
+    ],
     ['gzip of something else', tarGzOf().subarray(0, 15), 'cannot unpack'],
     ['an encrypted zip', zipOf({ path: 'a', data: bytes(10), flags: 1 }), 'a is encrypted'],
   ])('%s: refused', async (_, data, message) => {

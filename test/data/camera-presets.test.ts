@@ -39,7 +39,11 @@ async function colourGaps(name: CameraPresetName, pictures: readonly Image[]): P
   const gaps: number[] = [];
   for (let i = 0; i < 36; i++) {
     const random = new Random('colour gap', i);
-    const shot = await photograph(pictures[i % pictures.length], drawCamera(CAMERA_PRESETS[name], random), random);
+    const shot = await photograph(
+      pictures[i % pictures.length],
+      drawCamera(CAMERA_PRESETS[name], random),
+      random,
+    );
     gaps.push(colourGap(shot.lr, shrinkEncoded(shot.hr)));
   }
   return gaps;

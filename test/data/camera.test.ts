@@ -122,7 +122,10 @@ describe('the true colour change', () => {
     ['gamma', { gamma: 1.2 }],
     ['contrast', { contrast: -0.4 }],
     ['saturation', { saturation: 1.4 }],
-    ['everything', { exposure: -0.3, red: 0.1, blue: 0.2, vignetting: 0.3, gamma: 0.9, contrast: 0.2, saturation: 0.8 }],
+    [
+      'everything',
+      { exposure: -0.3, red: 0.1, blue: 0.2, vignetting: 0.3, gamma: 0.9, contrast: 0.2, saturation: 0.8 },
+    ],
   ];
 
   it.each(changes)('(%s) turns clean into lr', async (_, change) => {
@@ -148,7 +151,10 @@ describe('the true colour change', () => {
   });
 
   it('keeps greys grey, black black and white white under tone curve and saturation', () => {
-    const ramp = { ...blankImage(5, 1), data: Float32Array.from({ length: 15 }, (_, i) => Math.floor(i / 3) / 4) };
+    const ramp = {
+      ...blankImage(5, 1),
+      data: Float32Array.from({ length: 15 }, (_, i) => Math.floor(i / 3) / 4),
+    };
     const { data } = applyColourChange(ramp, { ...NEUTRAL_COLOUR, gamma: 1.3, contrast: 0.5, saturation: 2 });
     for (let i = 0; i < 15; i += 3) {
       expect(data[i + 1]).toBeCloseTo(data[i], 6);
@@ -199,16 +205,19 @@ describe('lens, sensor and file', () => {
     expect((Math.atan2(2 * xy, xx - yy) / 2) * (180 / Math.PI)).toBeCloseTo(30, 0);
   });
 
-  it.each([0.05, 0.2, 0.6])('noise: at %d of white the variance is shot * signal + read^2', async (signal) => {
-    const noise = { shot: 4e-4, read: 3e-3 };
-    const { lr } = await photograph(flat(512, 512, signal), { noise }, new Random(3));
-    const linear = Array.from(lr.data, srgbToLinear);
-    const mean = linear.reduce((a, b) => a + b) / linear.length;
-    const variance = linear.reduce((a, b) => a + (b - mean) ** 2, 0) / linear.length;
-    // 49152 samples: one standard error of the variance is 0.64 %.
-    expect(mean).toBeCloseTo(signal, 3);
-    expect(Math.abs(variance / (4e-4 * signal + 9e-6) - 1)).toBeLessThan(0.03);
-  });
+  it.each([0.05, 0.2, 0.6])(
+    'noise: at %d of white the variance is shot * signal + read^2',
+    async (signal) => {
+      const noise = { shot: 4e-4, read: 3e-3 };
+      const { lr } = await photograph(flat(512, 512, signal), { noise }, new Random(3));
+      const linear = Array.from(lr.data, srgbToLinear);
+      const mean = linear.reduce((a, b) => a + b) / linear.length;
+      const variance = linear.reduce((a, b) => a + (b - mean) ** 2, 0) / linear.length;
+      // 49152 samples: one standard error of the variance is 0.64 %.
+      expect(mean).toBeCloseTo(signal, 3);
+      expect(Math.abs(variance / (4e-4 * signal + 9e-6) - 1)).toBeLessThan(0.03);
+    },
+  );
 
   it('noise is the same in lr and aligned, whatever the geometry', async () => {
     const settings = { geometry: { shiftX: 3, parallax: 0.5 }, noise: { shot: 1e-3, read: 0 } };
@@ -240,7 +249,8 @@ describe('a shot', () => {
       await photograph(HR, settings, new Random(5)),
       await photograph(HR, settings, new Random(6)),
     ];
-    for (const key of ['hr', 'lr', 'aligned', 'clean', 'flow'] as const) expect(same(a[key], b[key])).toBe(true);
+    for (const key of ['hr', 'lr', 'aligned', 'clean', 'flow'] as const)
+      expect(same(a[key], b[key])).toBe(true);
     expect(same(a.lr, other.lr)).toBe(false);
     expect(same(a.flow, other.flow)).toBe(false);
   });

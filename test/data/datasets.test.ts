@@ -24,7 +24,11 @@ describe('Data sets by name', () => {
   beforeAll(async () => {
     await writePair('Set5/HR/baby.png', 'Set5/LR_bicubic/X4/babyx4.png');
     await writePair('DIV2KRK/gt/img_1_gt.png', 'DIV2KRK/lr_x4/im_1.png');
-    for (const [camera, split] of [['Canon', 'Train'], ['Canon', 'Test'], ['Nikon', 'Train']]) {
+    for (const [camera, split] of [
+      ['Canon', 'Train'],
+      ['Canon', 'Test'],
+      ['Nikon', 'Train'],
+    ]) {
       const stem = `RealSR-V3/${camera}/${split}/4/${camera}_001`;
       await writePair(`${stem}_HR.png`, `${stem}_LR4.png`);
     }
@@ -52,7 +56,9 @@ describe('Data sets by name', () => {
     const one = datasetPairs('RealSR-V3:canon,TEST');
     expect([one.size, (await one.load(0)).name]).toEqual([1, 'Canon_001']);
     expect(datasetPhotos('RealSR-V3:Nikon').size).toBe(1);
-    expect(() => datasetPairs('RealSR-V3:Sony')).toThrow(/no hr files of sony: expected some of Canon, Test, Train, Nikon/);
+    expect(() => datasetPairs('RealSR-V3:Sony')).toThrow(
+      /no hr files of sony: expected some of Canon, Test, Train, Nikon/,
+    );
     expect(() => datasetPairs('Set5:Sony')).toThrow(/the names of its files tell no parts apart, so sony/);
     expect(() => datasetPairs('mine:Sony')).toThrow(/not laid out as a published set/);
   });
@@ -82,7 +88,9 @@ describe('Data sets by name', () => {
       datasetPhotos(name).files.map((file) => relative(join(root, 'BSDS500'), file));
     expect(files('BSDS500:train')).toEqual([join('train', '100080.jpg')]); // 302003 is Set5's woman
     expect(files('BSDS500')).toEqual([join('test', '2018.jpg'), join('train', '100080.jpg')]); // val is BSD100
-    expect(() => datasetPhotos('BSDS500:val')).toThrow(/all its pictures of val are a benchmark's \(train without 302003; never val\)/);
+    expect(() => datasetPhotos('BSDS500:val')).toThrow(
+      /all its pictures of val are a benchmark's \(train without 302003; never val\)/,
+    );
   });
 
   it.skipIf(process.platform === 'win32')('may be a folder with a colon in its name', async () => {
@@ -97,7 +105,11 @@ describe('Data sets by name', () => {
 
   it.skipIf(SHARED === undefined)(`read the sets at hand (${NO_SHARED})`, async () => {
     vi.stubEnv('MIMICSR_DATA', shared('data/images'));
-    for (const [name, size] of [['Set5', 5], ['RealSR-x4-crops', 100], ['BSD100', 100]] as const) {
+    for (const [name, size] of [
+      ['Set5', 5],
+      ['RealSR-x4-crops', 100],
+      ['BSD100', 100],
+    ] as const) {
       const set = datasetPairs(name);
       expect(set.size).toBe(size);
       const { lr: small, hr: large } = await set.load(0);

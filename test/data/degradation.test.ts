@@ -43,7 +43,12 @@ describe('a degraded patch', () => {
         if (patches.has(key(toUint8(image)))) found++;
         // Whatever the symmetry: the LR patch is the shrunk HR patch, away from its edges.
         const n = 4 * patch;
-        const hrPatch = { width: n, height: n, channels: 3, data: hr.slice(k * n * n * 3, (k + 1) * n * n * 3) };
+        const hrPatch = {
+          width: n,
+          height: n,
+          channels: 3,
+          data: hr.slice(k * n * n * 3, (k + 1) * n * n * 3),
+        };
         const shrunk = cropImage(imresize(hrPatch, 0.25, { rounding: 'final' }), 2, 2, 20, 20);
         expect(toUint8(cropImage(image, 2, 2, 20, 20))).toEqual(toUint8(shrunk));
       }
@@ -83,7 +88,10 @@ describe('the bsrgan-like degradation', () => {
   it('moves nothing: a ramp stays where it was, on average', async () => {
     const side = 160;
     const slope = 0.6 / side;
-    const data = Float32Array.from({ length: side * side * 3 }, (_, i) => 0.2 + slope * (Math.floor(i / 3) % side));
+    const data = Float32Array.from(
+      { length: side * side * 3 },
+      (_, i) => 0.2 + slope * (Math.floor(i / 3) % side),
+    );
     const ramp = { width: side, height: side, channels: 3, data };
     let offset = 0;
     for (let i = 0; i < 40; i++) {

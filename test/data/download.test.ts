@@ -37,7 +37,11 @@ function faulty(body: Buffer, ...faults: FileAnswer[]): Answer {
     sendFile(request, response, body, { kept, ...(faults[before] ?? faults.at(-1)) });
 }
 
-function get(sources: string[] | Source[], checks: Checks = {}, options: DownloadOptions = {}): Promise<unknown> {
+function get(
+  sources: string[] | Source[],
+  checks: Checks = {},
+  options: DownloadOptions = {},
+): Promise<unknown> {
   return download(
     target,
     sources.map((s) => (typeof s === 'string' ? { url: s } : s)),
@@ -103,7 +107,9 @@ describe('a download', () => {
 
   it('without an answer gives up after the retries', async () => {
     const server = await serve(() => undefined);
-    await expect(get([server.url('/f')], {}, { retries: 1, timeOuts: IMPATIENT })).rejects.toThrow(/no byte came for 0.15 s/);
+    await expect(get([server.url('/f')], {}, { retries: 1, timeOuts: IMPATIENT })).rejects.toThrow(
+      /no byte came for 0.15 s/,
+    );
     expect(pauses).toEqual([1000]);
     expect(readdirSync(root)).toEqual([]);
   });
@@ -190,7 +196,9 @@ describe('a server that lies', () => {
       response.write(body);
       response.end(body); // chunked: no length
     });
-    await expect(get([server.url('/f')], { bytes: body.length })).rejects.toThrow('more than 50000 bytes came');
+    await expect(get([server.url('/f')], { bytes: body.length })).rejects.toThrow(
+      'more than 50000 bytes came',
+    );
     expect(readdirSync(root)).toEqual([]);
   });
 
@@ -262,7 +270,9 @@ describe('sources', () => {
     const closed = 'http://127.0.0.1:9';
     const failed = get([server.url('/gone'), server.url('/no'), closed], {}, { retries: 0 });
     await expect(failed).rejects.toThrow(
-      new RegExp(`could not download set.zip:\\n.*/gone: HTTP 404\\n.*/no: HTTP 403\\n.*${closed}: .*ECONNREFUSED`),
+      new RegExp(
+        `could not download set.zip:\\n.*/gone: HTTP 404\\n.*/no: HTTP 403\\n.*${closed}: .*ECONNREFUSED`,
+      ),
     );
     expect(pauses).toEqual([]);
   });
@@ -326,7 +336,9 @@ describe('sources', () => {
     } finally {
       process.env = before;
     }
-    expect(proxy.seen.map((r) => [r.path, r.headers.host])).toEqual([['http://data.example/f', 'data.example']]);
+    expect(proxy.seen.map((r) => [r.path, r.headers.host])).toEqual([
+      ['http://data.example/f', 'data.example'],
+    ]);
     expect(direct.seen).toHaveLength(1);
   });
 });
@@ -349,7 +361,11 @@ describe('Google Drive', () => {
       '<input type="hidden" name="confirm" value="t"><input type="hidden" name="uuid" value="1-2"></form></html>';
     const server = await serve((request, response, before) => {
       if (request.url?.startsWith('/uc')) sendPage(response, form);
-      else sendFile(request, response, body, { etag: '"v1"', ...(before === 0 ? { cutAfter: 9000, kept } : {}) });
+      else
+        sendFile(request, response, body, {
+          etag: '"v1"',
+          ...(before === 0 ? { cutAfter: 9000, kept } : {}),
+        });
     });
     await drive(server);
     expect(holds(target, body)).toBe(true);
@@ -359,7 +375,8 @@ describe('Google Drive', () => {
   });
 
   it('asks for a confirmation by a link and a cookie', async () => {
-    const page = '<html><a id="uc-download-link" href="/uc?export=download&amp;confirm=x1y2&amp;id=A">Download anyway</a>';
+    const page =
+      '<html><a id="uc-download-link" href="/uc?export=download&amp;confirm=x1y2&amp;id=A">Download anyway</a>';
     const server = await serve((request, response) => {
       if (request.url?.includes('confirm=x1y2') && request.headers.cookie === 'download_warning=x1y2') {
         sendFile(request, response, body);
@@ -431,7 +448,9 @@ describe('a download and its machine', () => {
     await get([server.url('/f')]);
     rmSync(target);
     writeFileSync(`${target}.lock`, `${process.ppid} on ${hostname()}, now`);
-    await expect(get([server.url('/f')])).rejects.toThrow(`another process works here (process ${process.ppid}`);
+    await expect(get([server.url('/f')])).rejects.toThrow(
+      `another process works here (process ${process.ppid}`,
+    );
     writeFileSync(`${target}.lock`, `999999999 on ${hostname()}, now`);
     await get([server.url('/f')]);
     expect(readdirSync(root)).toEqual(['set.zip']);

@@ -1,8 +1,22 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptLicence, fetchData, hasAcceptedLicence, stepsByHand, type FetchOptions } from '../../src/data/fetch';
+import {
+  acceptLicence,
+  fetchData,
+  hasAcceptedLicence,
+  stepsByHand,
+  type FetchOptions,
+} from '../../src/data/fetch';
 import { importData } from '../../src/data/import';
 import type { Manifest, SetManifest, WeightsManifest } from '../../src/data/manifests';
 import { dataStatus, verifyData } from '../../src/data/verify';
@@ -66,7 +80,14 @@ function setOf(name: string, change: Partial<SetManifest> = {}): SetManifest {
 
 function weightsOf(change: Partial<WeightsManifest> = {}): WeightsManifest {
   const download = { file: 'net.pth', sources: [{ url: server.url('/net.pth') }] };
-  return { kind: 'weights', name: 'net', ...COMMON, files: ['net.pth', 'net.safetensors'], download, ...change };
+  return {
+    kind: 'weights',
+    name: 'net',
+    ...COMMON,
+    files: ['net.pth', 'net.safetensors'],
+    download,
+    ...change,
+  };
 }
 
 async function accepted<T extends Manifest>(manifest: T): Promise<T> {
@@ -75,7 +96,8 @@ async function accepted<T extends Manifest>(manifest: T): Promise<T> {
 }
 
 const inRoot = (...parts: string[]): string => join(root, ...parts);
-const listing = (folder: string): string[] => readdirSync(inRoot(folder), { recursive: true, encoding: 'utf8' }).sort();
+const listing = (folder: string): string[] =>
+  readdirSync(inRoot(folder), { recursive: true, encoding: 'utf8' }).sort();
 
 describe('fetching a set', () => {
   beforeEach(() => content.set('/bench.tar.gz', tarGzOf(...pictures('Five'), ...pictures('Six', 3))));
@@ -95,7 +117,15 @@ describe('fetching a set', () => {
   it('downloads, unpacks its part, sums it up, and keeps the archive while another set needs it', async () => {
     const five = await accepted(setOf('Five'));
     expect(await fetchData(five, options())).toEqual({ path: inRoot('Five'), notes: [] });
-    expect(listing('Five')).toEqual(['HR', 'HR/0.png', 'HR/1.png', 'LR', 'LR/0x4.png', 'LR/1x4.png', 'SHA256SUMS']);
+    expect(listing('Five')).toEqual([
+      'HR',
+      'HR/0.png',
+      'HR/1.png',
+      'LR',
+      'LR/0x4.png',
+      'LR/1x4.png',
+      'SHA256SUMS',
+    ]);
     expect(readFileSync(inRoot('Five/SHA256SUMS'), 'utf8')).toContain(`${digest('sha256', hr)}  HR/0.png\n`);
     expect(readdirSync(inRoot('downloads'))).toEqual(['bench.tar.gz']);
     expect(notes.at(-1)).toMatch(/kept .*bench.tar.gz for Six/);
@@ -136,7 +166,12 @@ describe('fetching a set', () => {
   it('puts several archives together, where each belongs', async () => {
     content.set('/a', zipOf({ path: 'train/1.png', data: hr }));
     content.set('/b', zipOf({ path: '1.png', data: lr }));
-    const part = (file: string, to: string) => ({ file, sources: [{ url: server.url(`/${file}`) }], from: 'train', to });
+    const part = (file: string, to: string) => ({
+      file,
+      sources: [{ url: server.url(`/${file}`) }],
+      from: 'train',
+      to,
+    });
     const set = setOf('Two', {
       archives: [part('a', 'train'), part('b', 'test')],
       layout: { photo: '{split}/{n}.png' },
@@ -147,33 +182,58 @@ describe('fetching a set', () => {
   });
 
   it.each<[string, string, () => Buffer, RegExp]>([
-    ['another layout', 'bench.tar.gz', () => tarGzOf({ path: 'Five/high/0.png', data: hr }), /not laid out as Five: expected hr files HR/],
-    ['a path that leads out', 'bench.tar.gz.rejected', () => tarGzOf(...pictures('Five'), { path: '../x', data: hr }), /not safe to unpack/],
-    ['damage', 'bench.tar.gz.rejected', () => tarGzOf(...pictures('Five')).subarray(0, 90_000), /bench.tar.gz/],
+    [
+      'another layout',
+      'bench.tar.gz',
+      () => tarGzOf({ path: 'Five/high/0.png', data: hr }),
+      /not laid out as Five: expected hr files HR/,
+    ],
+    [
+      'a path that leads out',
+      'bench.tar.gz.rejected',
+      () => tarGzOf(...pictures('Five'), { path: '../x', data: hr }),
+      /not safe to unpack/,
+    ],
+    [
+      'damage',
+      'bench.tar.gz.rejected',
+      () => tarGzOf(...pictures('Five')).subarray(0, 90_000),
+      /bench.tar.gz/,
+    ],
     [
       'a link among its files',
       'bench.tar.gz.rejected',
       () => tarGzOf(...pictures('Five'), { path: 'bench/Five/x.png', type: '2', link: '/etc/hostname' }),
       /x.png is a link or a device/,
     ],
-    ['no archive at all', 'bench.tar.gz.rejected', () => bytes(1000), /expected a zip, tar or tar.gz archive/],
-  ])('leaves nothing in its place where the archive has %s, and only %s of it', async (_, left, archive, message) => {
-    content.set('/bench.tar.gz', archive());
-    const five = await accepted(setOf('Five'));
-    await expect(fetchData(five, options())).rejects.toThrow(message);
-    expect(readdirSync(root).sort()).toEqual(['data.lock.json', 'downloads']);
-    expect(readdirSync(inRoot('downloads'))).toEqual([left]);
-    if (left.endsWith('.gz')) return;
-    expect(dataStatus(five, root).state).toBe('missing');
-    content.set('/bench.tar.gz', tarGzOf(...pictures('Five')));
-    await fetchData(five, options()); // what was refused does not bind the next one
-  });
+    [
+      'no archive at all',
+      'bench.tar.gz.rejected',
+      () => bytes(1000),
+      /expected a zip, tar or tar.gz archive/,
+    ],
+  ])(
+    'leaves nothing in its place where the archive has %s, and only %s of it',
+    async (_, left, archive, message) => {
+      content.set('/bench.tar.gz', archive());
+      const five = await accepted(setOf('Five'));
+      await expect(fetchData(five, options())).rejects.toThrow(message);
+      expect(readdirSync(root).sort()).toEqual(['data.lock.json', 'downloads']);
+      expect(readdirSync(inRoot('downloads'))).toEqual([left]);
+      if (left.endsWith('.gz')) return;
+      expect(dataStatus(five, root).state).toBe('missing');
+      content.set('/bench.tar.gz', tarGzOf(...pictures('Five')));
+      await fetchData(five, options()); // what was refused does not bind the next one
+    },
+  );
 
   it('does not unpack onto a full disk', async () => {
     let asked = 0;
     const freeBytes = () => (asked++ === 0 ? 1e9 : 1e6);
     const set = await accepted(setOf('Five'));
-    await expect(fetchData(set, { ...options(), freeBytes })).rejects.toThrow(/Five needs 110 kB unpacked.* 1.00 MB free/);
+    await expect(fetchData(set, { ...options(), freeBytes })).rejects.toThrow(
+      /Five needs 110 kB unpacked.* 1.00 MB free/,
+    );
     expect(readdirSync(root).sort()).toEqual(['data.lock.json', 'downloads']);
   });
 
@@ -208,7 +268,10 @@ describe('fetching weights', () => {
   });
 
   it('takes it out of an archive, and checks it there', async () => {
-    content.set('/nets.zip', zipOf({ path: 'models/net.pth', data: net }, { path: 'models/other.pth', data: hr }));
+    content.set(
+      '/nets.zip',
+      zipOf({ path: 'models/net.pth', data: net }, { path: 'models/other.pth', data: hr }),
+    );
     const download = { file: 'nets.zip', sources: [{ url: server.url('/nets.zip') }] };
     const member = { path: 'models/net.pth', sha256: digest('sha256', net) };
     await fetchData(await accepted(weightsOf({ download: { ...download, member } })), options());
@@ -217,7 +280,10 @@ describe('fetching weights', () => {
     const other = { path: 'models/net.pth', sha256: digest('sha256', hr) };
     const wrong = fetchData(weightsOf({ download: { ...download, member: other } }), options());
     await expect(wrong).rejects.toThrow(/models\/net.pth in .*nets.zip: sha256: expected/);
-    const absent = fetchData(weightsOf({ download: { ...download, member: { path: 'net.pth' } } }), options());
+    const absent = fetchData(
+      weightsOf({ download: { ...download, member: { path: 'net.pth' } } }),
+      options(),
+    );
     await expect(absent).rejects.toThrow(/nets.zip has no net.pth, where net should be/);
     expect(listing('weights')).toEqual([]);
   });
@@ -248,7 +314,9 @@ describe('importing', () => {
     await fetchData(five, { ...options(), among: [] });
     rmSync(inRoot('Five'), { recursive: true });
     const other = write('bench.tar.gz', tarGzOf(...pictures('Five', 3)));
-    await expect(importData(five, other, options())).rejects.toThrow(/bench.tar.gz is not the published file: sha256/);
+    await expect(importData(five, other, options())).rejects.toThrow(
+      /bench.tar.gz is not the published file: sha256/,
+    );
     await importData(five, write('mine.zip', zipOf(...pictures('Five'))), options());
     expect(listing('Five')).toContain('LR/1x4.png');
   });
@@ -267,14 +335,23 @@ describe('importing', () => {
     const weights = await accepted(weightsOf());
     await importData(weights, write('converted.safetensors', lr), options());
     expect(holds(inRoot('weights', 'net.safetensors'), lr)).toBe(true);
-    expect(dataStatus(weights, root)).toMatchObject({ path: inRoot('weights', 'net.safetensors'), state: 'recorded' });
-    await expect(importData(weights, write('net.onnx', lr), options())).rejects.toThrow('ending in .pth or .safetensors');
+    expect(dataStatus(weights, root)).toMatchObject({
+      path: inRoot('weights', 'net.safetensors'),
+      state: 'recorded',
+    });
+    await expect(importData(weights, write('net.onnx', lr), options())).rejects.toThrow(
+      'ending in .pth or .safetensors',
+    );
     const page = write('page.pth', Buffer.from('<!doctype html><p>Log in'));
     await expect(importData(weights, page, options())).rejects.toThrow('page.pth is a web page');
-    await expect(importData(weights, given(), options())).rejects.toThrow('is a folder: expected the file of net');
+    await expect(importData(weights, given(), options())).rejects.toThrow(
+      'is a folder: expected the file of net',
+    );
     await expect(importData(weights, given('no'), options())).rejects.toThrow('no file or folder');
     const pinned = weightsOf({ download: { ...weights.download!, sha256: digest('sha256', hr) } });
-    await expect(importData(pinned, write('a.pth', lr), options())).rejects.toThrow('a.pth is not the published file');
+    await expect(importData(pinned, write('a.pth', lr), options())).rejects.toThrow(
+      'a.pth is not the published file',
+    );
     await importData(pinned, write('a.pth', hr), options());
     expect(holds(inRoot('weights', 'net.pth'), hr)).toBe(true);
   });

@@ -50,7 +50,16 @@ export function zipOf(...entries: ForgedEntry[]): Buffer {
   }
   const list = concat(...directory);
   const n = uint16(entries.length);
-  const end = concat('PK\x05\x06', uint16(0), uint16(0), n, n, uint32(list.length), uint32(offset), uint16(0));
+  const end = concat(
+    'PK\x05\x06',
+    uint16(0),
+    uint16(0),
+    n,
+    n,
+    uint32(list.length),
+    uint32(offset),
+    uint16(0),
+  );
   return concat(...bodies, list, end);
 }
 
@@ -64,7 +73,13 @@ export function tarOf(...entries: ForgedEntry[]): Buffer {
     header.write(`${octal(data.length, 11)}\0${octal(0, 11)}\0        ${type}`, 124);
     header.write(link, 157, 100);
     header.write('ustar\x0000', 257);
-    header.write(`${octal(header.reduce((a, b) => a + b, 0), 6)}\0 `, 148);
+    header.write(
+      `${octal(
+        header.reduce((a, b) => a + b, 0),
+        6,
+      )}\0 `,
+      148,
+    );
     return [header, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
   });
   return concat(...blocks, Buffer.alloc(1024));

@@ -56,7 +56,8 @@ async function copyOf(loader: PairLoader, step: number): Promise<number[][]> {
 }
 
 const doneOf = (slot: BatchSlot): number => new Int32Array(slot.memory)[2];
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe('loader threads', () => {
   let files: PairSet;
@@ -71,18 +72,21 @@ describe('loader threads', () => {
       {},
     ],
     ['degraded HR', () => files, { noise: undefined, degradation: bsrganDegradation }],
-  ])('make the batches of the calling thread, bit for bit, for any number of threads: %s', async (_, set, more) => {
-    const alone = loaderOf(set(), more);
-    const expected = [];
-    for (let step = 1; step <= 6; step++) expected.push(await copyOf(alone, step));
-    for (const [workers, steps] of [
-      [1, [1, 2, 3, 4, 5, 6]],
-      [3, [5, 6, 2, 3, 3, 1]], // a resumed run begins anywhere; so may every other caller
-    ] as const) {
-      const loader = loaderOf(set(), { ...more, workers });
-      for (const step of steps) expect(await copyOf(loader, step)).toEqual(expected[step - 1]);
-    }
-  });
+  ])(
+    'make the batches of the calling thread, bit for bit, for any number of threads: %s',
+    async (_, set, more) => {
+      const alone = loaderOf(set(), more);
+      const expected = [];
+      for (let step = 1; step <= 6; step++) expected.push(await copyOf(alone, step));
+      for (const [workers, steps] of [
+        [1, [1, 2, 3, 4, 5, 6]],
+        [3, [5, 6, 2, 3, 3, 1]], // a resumed run begins anywhere; so may every other caller
+      ] as const) {
+        const loader = loaderOf(set(), { ...more, workers });
+        for (const step of steps) expect(await copyOf(loader, step)).toEqual(expected[step - 1]);
+      }
+    },
+  );
 
   it('load again what does not fit into memory', async () => {
     const expected = await copyOf(loaderOf(files), 3);
@@ -142,18 +146,24 @@ describe('loader threads', () => {
     first.catch(() => undefined);
     while (busyWith[0] < 0) await pause(1);
     await workers[0].terminate();
-    await expect(first).rejects.toThrow(/a loader thread failed while it worked on drawn scene \d+: it ended/);
+    await expect(first).rejects.toThrow(
+      /a loader thread failed while it worked on drawn scene \d+: it ended/,
+    );
     await expect(loader.batch(2)).rejects.toThrow('a loader thread failed');
   });
 
   it('that cannot start are an error', async () => {
     const pairs = { ...files, source: { kind: 'files', files: undefined, description: '' } as never };
-    await expect(loaderOf(pairs, { workers: 1 }).batch(1)).rejects.toThrow(/a loader thread failed: Cannot read/);
+    await expect(loaderOf(pairs, { workers: 1 }).batch(1)).rejects.toThrow(
+      /a loader thread failed: Cannot read/,
+    );
   });
 
   it('end when the loader is closed, and with them what was asked for', async () => {
     const loader = loaderOf(files, { workers: 2 });
-    const ended = loader.inside.workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+    const ended = loader.inside.workers.map(
+      (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+    );
     const asked = loader.batch(1);
     asked.catch(() => undefined);
     await loader.close();

@@ -83,15 +83,18 @@ describe('Pairs made once and kept', () => {
     expect((await make('twice')).made).toEqual([]);
   });
 
-  it.each(['lr', 'hr'] as const)('are made again for a pair whose %s has changed, and only for that', async (which) => {
-    await make(`changed-${which}`);
-    const { made, set } = await make(`changed-${which}`, noisePairs(which));
-    expect(made).toEqual(['noise-1']);
-    const source = await noisePairs(which).load(1);
-    const pair = await set!.load(1);
-    expect([...pair.lr.data]).toEqual([...source.lr.data]);
-    expect([...imageOf(pair.hr).data]).toEqual([...imageOf(source.hr).data.reverse()]);
-  });
+  it.each(['lr', 'hr'] as const)(
+    'are made again for a pair whose %s has changed, and only for that',
+    async (which) => {
+      await make(`changed-${which}`);
+      const { made, set } = await make(`changed-${which}`, noisePairs(which));
+      expect(made).toEqual(['noise-1']);
+      const source = await noisePairs(which).load(1);
+      const pair = await set!.load(1);
+      expect([...pair.lr.data]).toEqual([...source.lr.data]);
+      expect([...imageOf(pair.hr).data]).toEqual([...imageOf(source.hr).data.reverse()]);
+    },
+  );
 
   it('are made again by another maker', async () => {
     await make('other');

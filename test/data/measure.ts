@@ -97,7 +97,8 @@ export function warped(image: Image, flow: Image): Image {
           const [qx, qy] = [Math.floor(sx) + k, Math.floor(sy) + j];
           const w = cubic(sx - qx) * cubic(sy - qy);
           const from = channels * (clamp(qy, height) * width + clamp(qx, width));
-          for (let c = 0; c < channels; c++) out.data[channels * (y * width + x) + c] += w * image.data[from + c];
+          for (let c = 0; c < channels; c++)
+            out.data[channels * (y * width + x) + c] += w * image.data[from + c];
         }
       }
     }

@@ -88,6 +88,8 @@ describe('Real pairs that are misaligned on purpose', () => {
     const tiny = { width: 2, height: 2, data: new Uint8Array(12) };
     const hr = { width: 8, height: 8, data: new Uint8Array(192) };
     const set: PairSet = { ...pairs, load: () => Promise.resolve({ name: 'tiny', lr: tiny, hr }) };
-    await expect(misalignedPairs(set, 'srraw-like').load(0)).rejects.toThrow(/tiny has 2x2 LR pixels: too few/);
+    await expect(misalignedPairs(set, 'srraw-like').load(0)).rejects.toThrow(
+      /tiny has 2x2 LR pixels: too few/,
+    );
   });
 });

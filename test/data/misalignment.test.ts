@@ -24,7 +24,12 @@ const CASES: [set: string, key: string, lr: string, hr: string][] = [
   }),
   ...['IMG_20_y024_x024', 'IMG_20_y024_x152'].map((name): [string, string, string, string] => {
     const file = `${name}.png`;
-    return ['DCSR-sample/x4-patches', file, `DCSR-sample/x4-patches/LR/${file}`, `DCSR-sample/x4-patches/HR/${file}`];
+    return [
+      'DCSR-sample/x4-patches',
+      file,
+      `DCSR-sample/x4-patches/LR/${file}`,
+      `DCSR-sample/x4-patches/HR/${file}`,
+    ];
   }),
   ['SelfDZSR-sample', 'nikon', 'SelfDZSR-sample/nikon_LR.png', 'SelfDZSR-sample/nikon_HR.png'],
   ['Mim-figure-sample', 'LR_128 vs HR_512', 'Mim-figure-sample/LR_128.png', 'Mim-figure-sample/HR_512.png'],
@@ -92,16 +97,30 @@ describe('Registration', () => {
     // reference(x) = moving(T x): the reference is drawn with T, the moving picture without.
     const truth: Affine = [1.03, 0.01, 3.2, -0.012, 0.98, -2.6];
     const [reference, moving] = [grey(truth), grey([1, 0, 0, 0, 1, 0])];
-    const affine = await registerEcc(reference, moving, { ...options, motion: 'affine', coarsest: 60 }, 'pair');
-    affine.transform.forEach((v, i) => expect(Math.abs(v - truth[i]), `${i}`).toBeLessThan(i % 3 === 2 ? 0.05 : 1e-3));
-    const euclidean = await registerEcc(reference, moving, { ...options, motion: 'euclidean', coarsest: 60 }, 'pair');
+    const affine = await registerEcc(
+      reference,
+      moving,
+      { ...options, motion: 'affine', coarsest: 60 },
+      'pair',
+    );
+    affine.transform.forEach((v, i) =>
+      expect(Math.abs(v - truth[i]), `${i}`).toBeLessThan(i % 3 === 2 ? 0.05 : 1e-3),
+    );
+    const euclidean = await registerEcc(
+      reference,
+      moving,
+      { ...options, motion: 'euclidean', coarsest: 60 },
+      'pair',
+    );
     expect(Math.abs(euclidean.transform[0] - euclidean.transform[4])).toBeLessThan(1e-6);
     expect(euclidean.correlation).toBeLessThan(affine.correlation - 0.01);
   });
 
   it('that finds no way is an error with the name of the pair', async () => {
     const flat = { ...blankImage(64, 64, 1), data: blankImage(64, 64, 1).data.fill(9) };
-    await expect(registerEcc(flat, flat, { ...options, motion: 'affine' }, 'IMG_1')).rejects.toThrow(InputError);
+    await expect(registerEcc(flat, flat, { ...options, motion: 'affine' }, 'IMG_1')).rejects.toThrow(
+      InputError,
+    );
     await expect(registerEcc(flat, flat, { ...options, motion: 'affine' }, 'IMG_1')).rejects.toThrow('IMG_1');
   });
 
@@ -113,7 +132,9 @@ describe('Registration', () => {
     const [x, y] = [7, 11];
     const to = [a * x + b * y + c, d * x + e * y + f].map((v) => 2 * v + 0.5);
     const [X, Y] = [2 * x + 0.5, 2 * y + 0.5];
-    expect([A * X + B * Y + C, D * X + E * Y + F].map((v) => v.toFixed(9))).toEqual(to.map((v) => v.toFixed(9)));
+    expect([A * X + B * Y + C, D * X + E * Y + F].map((v) => v.toFixed(9))).toEqual(
+      to.map((v) => v.toFixed(9)),
+    );
     expect(cornerShift([1, 0, 3, 0, 1, 4], 10, 10)).toBe(5);
   });
 });

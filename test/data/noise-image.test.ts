@@ -56,7 +56,10 @@ describe.skipIf(SHARED === undefined)(`Noise images of photographs (${NO_SHARED}
   });
 
   /** Noise images of every patch in one order, with levels from end to end. */
-  const draw = async (mode: NoiseMode, o: NoiseDraw['order']): Promise<{ level: number; patch: Image; image: Image }[]> => {
+  const draw = async (
+    mode: NoiseMode,
+    o: NoiseDraw['order'],
+  ): Promise<{ level: number; patch: Image; image: Image }[]> => {
     const random = new Random(2, mode, o.join());
     const drawn = [];
     for (const patch of patches) {
@@ -74,7 +77,14 @@ describe.skipIf(SHARED === undefined)(`Noise images of photographs (${NO_SHARED}
     { names: ['jpeg', 'noise', 'down'], mean: 0.4, std: 0.29, zeros: 0.09, channels: 0, neighbours: 0 },
     { names: ['noise', 'jpeg', 'down'], mean: 0.42, std: 0.2, zeros: 0.01, channels: 0.79, neighbours: 0.05 },
     { names: ['down', 'noise', 'jpeg'], mean: 0.4, std: 0.31, zeros: 0.12, channels: 0.91, neighbours: 0.3 },
-    { names: ['noise', 'down', 'jpeg'], mean: 0.41, std: 0.14, zeros: 0.01, channels: 0.93, neighbours: 0.47 },
+    {
+      names: ['noise', 'down', 'jpeg'],
+      mean: 0.41,
+      std: 0.14,
+      zeros: 0.01,
+      channels: 0.93,
+      neighbours: 0.47,
+    },
   ])('released, $names: rectified noise on black, with the official statistics', async (row) => {
     const totals = { mean: 0, std: 0, zeros: 0, channels: 0, neighbours: 0, picture: 0 };
     const drawn = await draw('released', order(...row.names));

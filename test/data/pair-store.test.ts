@@ -30,7 +30,10 @@ describe('a store of pairs', () => {
 
   it('loads again what failed: who waited tries next', async () => {
     const store = PairStore.create(1, 10_000);
-    const failing = store.get(0, () => new Promise((_, reject) => setTimeout(() => reject(new Error('no')), 20)));
+    const failing = store.get(
+      0,
+      () => new Promise((_, reject) => setTimeout(() => reject(new Error('no')), 20)),
+    );
     const waiting = store.get(0, () => Promise.resolve(pictures(3)));
     await expect(failing).rejects.toThrow('no');
     expect(await waiting).toEqual(pictures(3));

@@ -33,9 +33,19 @@ function folder(name: string, ...subfolders: string[]): string {
 describe('pairs in a folder', () => {
   it.each([
     ['NAME_HR beside NAME_LR', 'suffixes', [], (n: string) => [`${n}_HR.png`, `${n}_LR.png`]],
-    ['below image_SRF_4', 'nested', ['image_SRF_4'], (n: string) => [`image_SRF_4/${n}_HR.png`, `image_SRF_4/${n}_LR.png`]],
+    [
+      'below image_SRF_4',
+      'nested',
+      ['image_SRF_4'],
+      (n: string) => [`image_SRF_4/${n}_HR.png`, `image_SRF_4/${n}_LR.png`],
+    ],
     ['subfolders HR and LR', 'subfolders', ['HR', 'LR'], (n: string) => [`HR/${n}.png`, `LR/${n}.png`]],
-    ['subfolders gt and lq with x4 names', 'scaled', ['gt', 'lq'], (n: string) => [`gt/${n}.png`, `lq/${n}x4.png`]],
+    [
+      'subfolders gt and lq with x4 names',
+      'scaled',
+      ['gt', 'lq'],
+      (n: string) => [`gt/${n}.png`, `lq/${n}x4.png`],
+    ],
   ] as const)('are found as %s', async (_, name, subfolders, paths) => {
     const path = folder(name, ...subfolders);
     for (const [i, n] of ['b', 'a'].entries()) {
@@ -45,7 +55,13 @@ describe('pairs in a folder', () => {
     const set = datasetPairs(path);
     expect(set.size).toBe(2);
     const pair = await set.load(0);
-    expect([pair.name, pair.hr.width, pair.hr.height, pair.lr.width, pair.lr.height]).toEqual(['a', 64, 48, 16, 12]);
+    expect([pair.name, pair.hr.width, pair.hr.height, pair.lr.width, pair.lr.height]).toEqual([
+      'a',
+      64,
+      48,
+      16,
+      12,
+    ]);
   });
 
   it('name the pictures that have no partner', async () => {
@@ -82,7 +98,9 @@ describe('pairs in a folder', () => {
     const path = folder('ratio');
     await writeImage(join(path, 'a_HR.png'), drawScene(0, 60, 48));
     await writeImage(join(path, 'a_LR.png'), blankImage(16, 12));
-    await expect(readPair(pairFiles(path)[0])).rejects.toThrow(/a_HR.png is 60x48: expected 4 times its LR, 64x48/);
+    await expect(readPair(pairFiles(path)[0])).rejects.toThrow(
+      /a_HR.png is 60x48: expected 4 times its LR, 64x48/,
+    );
   });
 
   it('have a fingerprint that changes with any picture', async () => {
@@ -124,7 +142,8 @@ describe('the loader', () => {
       const n = side * scale;
       const data = new Uint8Array(n * n * 3);
       for (let y = 0; y < n; y++) {
-        for (let x = 0; x < n; x++) data.set(mark(Math.floor(x / scale), Math.floor(y / scale), which), (y * n + x) * 3);
+        for (let x = 0; x < n; x++)
+          data.set(mark(Math.floor(x / scale), Math.floor(y / scale), which), (y * n + x) * 3);
       }
       return { width: n, height: n, data };
     };
@@ -162,14 +181,21 @@ describe('the loader', () => {
 
   it('visits every pair equally often and uses all eight symmetries and every position', async () => {
     const loader = new PairLoader(set, { ...options, batch: 4 });
-    const seen = { pairs: new Map<number, number>(), symmetries: new Set<string>(), corners: new Set<string>() };
+    const seen = {
+      pairs: new Map<number, number>(),
+      symmetries: new Set<string>(),
+      corners: new Set<string>(),
+    };
     for (let step = 1; step <= 1000; step++) {
       const { lr } = await loader.batch(step);
       for (let k = 0; k < 4; k++) {
-        const at = (x: number, y: number): number[] => [...lr.subarray(((k * 8 + y) * 8 + x) * 3).subarray(0, 3)].map((v) => Math.round(v * 255));
+        const at = (x: number, y: number): number[] =>
+          [...lr.subarray(((k * 8 + y) * 8 + x) * 3).subarray(0, 3)].map((v) => Math.round(v * 255));
         const [p, right, down] = [at(0, 0), at(1, 0), at(0, 1)];
         seen.pairs.set(p[2], (seen.pairs.get(p[2]) ?? 0) + 1);
-        seen.symmetries.add(JSON.stringify([right[0] - p[0], right[1] - p[1], down[0] - p[0], down[1] - p[1]]));
+        seen.symmetries.add(
+          JSON.stringify([right[0] - p[0], right[1] - p[1], down[0] - p[0], down[1] - p[1]]),
+        );
         seen.corners.add(`${Math.min(p[0], at(7, 7)[0])},${Math.min(p[1], at(7, 7)[1])}`);
       }
     }
@@ -219,6 +245,8 @@ describe('the loader', () => {
   });
 
   it('names the pair whose LR is smaller than the patch', async () => {
-    await expect(new PairLoader(set, { ...options, patch: 32 }).batch(1)).rejects.toThrow(/LR of pair-\d is 24x24/);
+    await expect(new PairLoader(set, { ...options, patch: 32 }).batch(1)).rejects.toThrow(
+      /LR of pair-\d is 24x24/,
+    );
   });
 });

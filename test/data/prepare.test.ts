@@ -51,9 +51,18 @@ describe('Preparing RealSR', () => {
   /** A published set of pairs whose LR is `ratio` times smaller than the HR. */
   async function published(name: string, ratio: number, size = [96, 80]): Promise<string> {
     const folder = join(root, name);
-    for (const [i, path] of ['Canon/Train/4/Canon_003', 'Canon/Test/4/Canon_001', 'Nikon/Test/4/Nikon_010'].entries()) {
+    for (const [i, path] of [
+      'Canon/Train/4/Canon_003',
+      'Canon/Test/4/Canon_001',
+      'Nikon/Test/4/Nikon_010',
+    ].entries()) {
       const hr = drawScene(i, size[0], size[1]);
-      const lr = interpolate(imresize(hr, 0.25), Math.floor(size[0] / ratio), Math.floor(size[1] / ratio), 'cubic');
+      const lr = interpolate(
+        imresize(hr, 0.25),
+        Math.floor(size[0] / ratio),
+        Math.floor(size[1] / ratio),
+        'cubic',
+      );
       await writeImage(join(folder, `${path}_HR.png`), hr);
       await writeImage(join(folder, `${path}_LR4.png`), lr);
       await writeImage(join(folder, `${path.replace('/4/', '/2/')}_HR.png`), hr); // another scale: not touched
@@ -65,9 +74,19 @@ describe('Preparing RealSR', () => {
     const source = await published('v3', 4);
     const out = join(root, 'v3-x4');
     const { report, pairs } = await prepareRealSr(source, out);
-    const names = ['Canon-test/HR/Canon_001', 'Canon-test/LR/Canon_001', 'Canon-train/HR/Canon_003', 'Canon-train/LR/Canon_003'];
-    expect(files(out)).toEqual([...[...names, 'Nikon-test/HR/Nikon_010', 'Nikon-test/LR/Nikon_010'].map((n) => `${n}.png`), 'report.json']);
-    expect(readFileSync(join(out, `${names[1]}.png`))).toEqual(readFileSync(join(source, 'Canon/Test/4/Canon_001_LR4.png')));
+    const names = [
+      'Canon-test/HR/Canon_001',
+      'Canon-test/LR/Canon_001',
+      'Canon-train/HR/Canon_003',
+      'Canon-train/LR/Canon_003',
+    ];
+    expect(files(out)).toEqual([
+      ...[...names, 'Nikon-test/HR/Nikon_010', 'Nikon-test/LR/Nikon_010'].map((n) => `${n}.png`),
+      'report.json',
+    ]);
+    expect(readFileSync(join(out, `${names[1]}.png`))).toEqual(
+      readFileSync(join(source, 'Canon/Test/4/Canon_001_LR4.png')),
+    );
     expect(pairs.map((pair) => pair.change)).toEqual(['linked', 'linked', 'linked']);
     const read = JSON.parse(readFileSync(report, 'utf8')) as { pairs: unknown[] };
     expect(read.pairs).toHaveLength(3);
@@ -89,7 +108,9 @@ describe('Preparing RealSR', () => {
   it.skipIf(!mounted)(`copies onto another file system, whole or not at all${UNMOUNTED}`, async () => {
     const source = await published('far', 4);
     const lr = join(small, 'Canon-test/LR/Canon_001.png');
-    await expect(prepareRealSr(source, small)).rejects.toThrow(/^cannot write .*HR.Canon_\d+\.png: no space left on the device$/);
+    await expect(prepareRealSr(source, small)).rejects.toThrow(
+      /^cannot write .*HR.Canon_\d+\.png: no space left on the device$/,
+    );
     expect(files(small).filter((name) => name.includes('HR'))).toEqual([]);
     expect(readFileSync(lr)).toEqual(readFileSync(join(source, 'Canon/Test/4/Canon_001_LR4.png')));
   });
@@ -97,7 +118,9 @@ describe('Preparing RealSR', () => {
   it('refuses an LR at HR size, and shrinks it on request, saying so', async () => {
     const source = await published('v1', 1, [97, 82]);
     const out = join(root, 'v1-x4');
-    await expect(prepareRealSr(source, out)).rejects.toThrow(/Canon_001_LR4.png is 97x82, as large as its HR/);
+    await expect(prepareRealSr(source, out)).rejects.toThrow(
+      /Canon_001_LR4.png is 97x82, as large as its HR/,
+    );
     const said: string[] = [];
     const { pairs } = await prepareRealSr(source, out, { shrink: true, log: (text) => said.push(text) });
     expect(pairs.map((pair) => pair.change)).toEqual(['shrunk', 'shrunk', 'shrunk']);
@@ -111,19 +134,33 @@ describe('Preparing RealSR', () => {
     expect((await prepareRealSr(cut, join(root, 'cut-x4'))).pairs[0].change).toBe('cut');
     expect((await datasetPairs(join(root, 'cut-x4', 'Canon-test')).load(0)).hr.width).toBe(96);
     const wrong = await published('wrong', 3);
-    await expect(prepareRealSr(wrong, join(root, 'wrong-x4'))).rejects.toThrow(/is 96x80: expected 4 times its LR/);
+    await expect(prepareRealSr(wrong, join(root, 'wrong-x4'))).rejects.toThrow(
+      /is 96x80: expected 4 times its LR/,
+    );
   });
 
   it('names what is missing, and what another folder holds', async () => {
     const source = await published('alone', 4);
     rmSync(join(source, 'Nikon/Test/4/Nikon_010_LR4.png'));
-    await expect(prepareRealSr(source, join(root, 'x'))).rejects.toThrow('without an LR4: Nikon/Test/4/Nikon_010_HR.png');
-    await expect(prepareRealSr(join(root, 'v3-x4'), join(root, 'x'))).rejects.toThrow(/expected \{camera\}.*found Canon-test/);
+    await expect(prepareRealSr(source, join(root, 'x'))).rejects.toThrow(
+      'without an LR4: Nikon/Test/4/Nikon_010_HR.png',
+    );
+    await expect(prepareRealSr(join(root, 'v3-x4'), join(root, 'x'))).rejects.toThrow(
+      /expected \{camera\}.*found Canon-test/,
+    );
     await expect(prepareRealSr(join(root, 'nowhere'), join(root, 'x'))).rejects.toThrow(InputError);
   });
 
   it('is a command', async () => {
-    const done = await mimicsr('data', 'prepare', 'realsr-v3', '--from', join(root, 'v3'), '--out', join(root, 'cli'));
+    const done = await mimicsr(
+      'data',
+      'prepare',
+      'realsr-v3',
+      '--from',
+      join(root, 'v3'),
+      '--out',
+      join(root, 'cli'),
+    );
     expect(done.code).toBe(0);
     expect(done.out).toMatch(/Canon-train +1 /);
     expect((await mimicsr('data', 'prepare', 'RealSR')).err).toContain("unknown set to prepare 'RealSR'");
@@ -132,7 +169,10 @@ describe('Preparing RealSR', () => {
   it.skipIf(SHARED === undefined)(`shrinks City100, whose LR are at HR size (${NO_SHARED})`, async () => {
     const source = join(root, 'city');
     const [camera, n] = ['City100_iPhoneX', '001'];
-    for (const [from, to] of [['H', 'HR'], ['L', 'LR4']]) {
+    for (const [from, to] of [
+      ['H', 'HR'],
+      ['L', 'LR4'],
+    ]) {
       const image = await readImage(shared(`data/images/City100-sample/${camera}/${n}${from}.PNG`));
       await writeImage(join(source, `${camera}/Test/4/${camera}_${n}_${to}.png`), image);
     }
@@ -168,7 +208,10 @@ describe('Preparing SR-RAW', () => {
     const said: string[] = [];
     const { pairs, refused } = await prepareSrRaw(source, out, { log: (text) => said.push(text) });
     expect(files(out)).toEqual(['report.json', 'train/gt/00042_00007.png', 'train/input/00042_00007.png']);
-    expect(refused).toEqual([expect.stringMatching(/00006.JPG states no focal length/), expect.stringMatching(/00005.JPG is missing/)]);
+    expect(refused).toEqual([
+      expect.stringMatching(/00006.JPG states no focal length/),
+      expect.stringMatching(/00005.JPG is missing/),
+    ]);
     expect(said).toHaveLength(2);
     const [{ before, after }] = pairs;
     expect(before!.flowMedian).toBeGreaterThan(2.5); // hypot(7, 9) / 4 = 2.85
@@ -204,20 +247,23 @@ describe('Preparing SR-RAW', () => {
   });
 
   // EXIF alone leaves 11 LR pixels of flow, a Euclidean motion 6.0, an affine one 0.87, by OpenCV on the full picture.
-  it.skipIf(SHARED === undefined)(`registers the two cameras of a phone, at a quarter of the size (${NO_SHARED})`, async () => {
-    const path = (name: string): string => shared(`data/images/DCSR-sample/IMG_20_${name}.jpg`);
-    const [wide, tele] = [path('wide_26mm'), path('tele_52mm')];
-    const ratio = (await focalLength(tele)).mm / (await focalLength(wide)).mm;
-    expect(ratio).toBe(2);
-    const shrunk = async (file: string, times: number): Promise<Image> => {
-      const image = await readImage(file);
-      return interpolate(image, image.width / times, image.height / times, 'area');
-    };
-    const [lr, hr] = [await shrunk(wide, 8), await shrunk(tele, 4)];
-    const affine = await pairOfPhotos(lr, hr, ratio, 'affine', 'IMG_20');
-    const euclidean = await pairOfPhotos(lr, hr, ratio, 'euclidean', 'IMG_20');
-    expect(Math.abs(affine.before.flowMedian / 2.75 - 1)).toBeLessThan(0.15);
-    expect(Math.abs(euclidean.after.flowMedian / 1.5 - 1)).toBeLessThan(0.15);
-    expect(affine.after.flowMedian).toBeLessThan(0.4);
-  });
+  it.skipIf(SHARED === undefined)(
+    `registers the two cameras of a phone, at a quarter of the size (${NO_SHARED})`,
+    async () => {
+      const path = (name: string): string => shared(`data/images/DCSR-sample/IMG_20_${name}.jpg`);
+      const [wide, tele] = [path('wide_26mm'), path('tele_52mm')];
+      const ratio = (await focalLength(tele)).mm / (await focalLength(wide)).mm;
+      expect(ratio).toBe(2);
+      const shrunk = async (file: string, times: number): Promise<Image> => {
+        const image = await readImage(file);
+        return interpolate(image, image.width / times, image.height / times, 'area');
+      };
+      const [lr, hr] = [await shrunk(wide, 8), await shrunk(tele, 4)];
+      const affine = await pairOfPhotos(lr, hr, ratio, 'affine', 'IMG_20');
+      const euclidean = await pairOfPhotos(lr, hr, ratio, 'euclidean', 'IMG_20');
+      expect(Math.abs(affine.before.flowMedian / 2.75 - 1)).toBeLessThan(0.15);
+      expect(Math.abs(euclidean.after.flowMedian / 1.5 - 1)).toBeLessThan(0.15);
+      expect(affine.after.flowMedian).toBeLessThan(0.4);
+    },
+  );
 });
