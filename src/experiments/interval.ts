@@ -9,7 +9,7 @@ const NORMAL_975 = 1.96;
 
 export interface Interval {
   readonly mean: number;
-  /** Half the width of the 95 % interval of the mean (Student's t); absent for one value. */
+  /** Half the width of the 95 % interval of the mean (Student's t); absent for one value, and where one is infinite. */
   readonly half?: number;
   readonly count: number;
 }
@@ -18,7 +18,7 @@ export interface Interval {
 export function interval95(values: readonly number[]): Interval {
   const count = values.length;
   const mean = values.reduce((sum, v) => sum + v, 0) / count;
-  if (count < 2) return { mean, count };
+  if (count < 2 || !Number.isFinite(mean)) return { mean, count };
   const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (count - 1);
   const t = T_975[count - 2] ?? NORMAL_975;
   return { mean, half: t * Math.sqrt(variance / count), count };

@@ -15,6 +15,7 @@ describe('The 95 % interval of a mean', () => {
 
   it('has no width for one value, and says so', () => {
     expect(intervalText(interval95([27.456]), 2)).toBe('27.46');
+    expect(interval95([27, Infinity])).toEqual({ mean: Infinity, count: 2 }); // equal pictures have this PSNR
     expect(intervalText(interval95([27, 28]), 2)).toBe('27.50 ± 6.35');
   });
 });
