@@ -1,8 +1,9 @@
 // Main memory for tensors, from a cache of freed blocks. A training step frees and asks for the same sizes over and
 // over; from the system every large block would arrive as untouched pages, and touching them costs more than many a
-// kernel. Large blocks ask for huge pages. Blocks in use and in the cache never come to more than the most that was in use
-// at once; where that keeps a block out, what lay in the cache unused for long goes, as after a training's sizes come those
-// of whole pictures. Where the system refuses memory, the cache is emptied before that is an error.
+// kernel. Large blocks ask for huge pages. A block that is given back is kept where blocks in use and in the cache then come
+// to no more than the most that was in use at once; where that keeps one out, what lay in the cache unused for long goes, as
+// after a training's sizes come those of whole pictures. Where the system refuses memory, the cache is emptied before that
+// is an error.
 #include "memory.h"
 
 #include <c10/core/Allocator.h>
@@ -43,21 +44,7 @@ class Cache {
  public:
   void* take(size_t bytes) {
     const size_t size = block_size(bytes + kHeader);
-    void* block = nullptr;
-    if (size >= kSmall) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      in_use_ += size;
-      if (in_use_ > most_) most_ = in_use_;
-      auto found = free_.find(size);
-      if (found != free_.end() && !found->second.blocks.empty()) {
-        Shelf& shelf = found->second;
-        block = shelf.blocks.back();
-        shelf.blocks.pop_back();
-        if (shelf.unused > shelf.blocks.size()) shelf.unused = shelf.blocks.size();
-        cached_ -= size;
-      }
-      if (++takes_ % kPeriod == 0) end_period();
-    }
+    void* block = size < kSmall ? nullptr : kept(size);
     if (block == nullptr) block = fresh(size);
     static_cast<Header*>(block)->size = size;
     return static_cast<char*>(block) + kHeader;
@@ -88,18 +75,39 @@ class Cache {
     return (bytes + step - 1) / step * step;
   }
 
+  // From the cache, or null.
+  void* kept(size_t size) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (++takes_ % kPeriod == 0) end_period();
+    const auto found = free_.find(size);
+    if (found == free_.end() || found->second.blocks.empty()) return nullptr;
+    Shelf& shelf = found->second;
+    void* block = shelf.blocks.back();
+    shelf.blocks.pop_back();
+    shelf.unused = std::min(shelf.unused, shelf.blocks.size());
+    cached_ -= size;
+    count(size);
+    return block;
+  }
+
   void* fresh(size_t size) {
     void* block = system(size);
     if (block == nullptr) {
       empty();
       block = system(size);
     }
-    if (block == nullptr) {
+    if (block == nullptr) throw std::bad_alloc();
+    if (size >= kSmall) {
       std::lock_guard<std::mutex> lock(mutex_);
-      if (size >= kSmall) in_use_ -= size;
-      throw std::bad_alloc();
+      count(size);
     }
     return block;
+  }
+
+  // What is in use by one block more. Not before there is one: a request that fails must not widen the cache.
+  void count(size_t size) {
+    in_use_ += size;
+    most_ = std::max(most_, in_use_);
   }
 
   static void* system(size_t size) {

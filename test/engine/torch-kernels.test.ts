@@ -91,6 +91,17 @@ describe.skipIf(!built)(`torch kernels${built ? '' : ' (skipped: npm run build:t
     });
   });
 
+  it('keeps no more memory than was in use at once, also where a request failed before', async () => {
+    await tf.setBackend('torch');
+    tf.tidy(() => {
+      expect(() => tf.tile(tf.ones([1, 2]), [2 ** 22, 2 ** 18])).toThrow('out of memory');
+    });
+    const before = process.memoryUsage.rss();
+    // 24 sizes from 4 to 29 MiB, one at a time: 309 MiB together.
+    for (let k = 0; k < 24; k++) tf.ones([Math.floor(2 ** (20 + k / 8))]).dispose();
+    expect(process.memoryUsage.rss() - before).toBeLessThan(150 * 2 ** 20);
+  });
+
   it('computes on tensors without elements', async () => {
     await tf.setBackend('torch');
     tf.tidy(() => {
