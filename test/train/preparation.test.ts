@@ -184,7 +184,7 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
   });
 
   describe('with which a run began', () => {
-    const torch = { engine: { name: 'torch', detail: 'another' } } as const;
+    const other = { engine: { name: 'cpu', detail: 'another' } } as const;
     const [here, gone] = [(): string => whole.folder!, () => join(root, 'gone', basename(whole.folder!))];
 
     it('are taken up where they lie, or below the root, also on another engine', async () => {
@@ -192,7 +192,7 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
         ['elsewhere', here()],
         ['whole', gone()],
       ]) {
-        const { made, folder, weights } = await execute(run(name, { begunWith, ...torch }));
+        const { made, folder, weights } = await execute(run(name, { begunWith, ...other }));
         expect(made.done).toEqual([]);
         expect(folder).toBe(here());
         expect(weights).toEqual(whole.weights);
@@ -201,10 +201,10 @@ describe(`The trainings before the SR network's on ${TEST_ENGINE}`, () => {
     });
 
     it('are made again where they are gone, unless others would be made', async () => {
-      const other = run('again', { begunWith: gone(), ...torch });
-      await expect(execute(other)).rejects.toThrow(InputError);
-      await expect(execute(other)).rejects.toThrow(
-        /began with the preparation .*gone.*, which is not whole.*on torch/,
+      const elsewhere = run('again', { begunWith: gone(), ...other });
+      await expect(execute(elsewhere)).rejects.toThrow(InputError);
+      await expect(execute(elsewhere)).rejects.toThrow(
+        /began with the preparation .*gone.*, which is not whole.*on cpu/,
       );
       const again = await execute(run('again', { begunWith: gone() }));
       expect(again.made.done).toHaveLength(10);
