@@ -26,9 +26,9 @@ constexpr size_t kHeader = 64;             // before the data, which stays 64-by
 constexpr size_t kSmall = size_t{64} << 10;  // below: the C library is quick enough
 constexpr size_t kHuge = size_t{2} << 20;
 
-// Takes of large blocks between two looks at what lies unused: more than a training step has, so that what every step
-// uses once stays.
-constexpr size_t kPeriod = size_t{1} << 13;
+// Between two looks at what lies unused, blocks of so many times the most that was in use at once are taken. A training step
+// takes 3 to 6 times that much, whatever the network, batch and threads: what every step uses once stays.
+constexpr size_t kPeriod = 16;
 
 struct Header {
   size_t size;  // of the whole block
@@ -78,7 +78,8 @@ class Cache {
   // From the cache, or null.
   void* kept(size_t size) {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (++takes_ % kPeriod == 0) end_period();
+    taken_ += size;
+    if (taken_ > kPeriod * most_) end_period();
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.blocks.empty()) return nullptr;
     Shelf& shelf = found->second;
@@ -140,11 +141,13 @@ class Cache {
       shelf.unused = shelf.blocks.size();
     }
     refused_ = false;
+    taken_ = 0;
   }
 
   std::mutex mutex_;
   std::map<size_t, Shelf> free_;
-  size_t in_use_ = 0, cached_ = 0, most_ = 0, takes_ = 0;
+  size_t in_use_ = 0, cached_ = 0, most_ = 0;
+  size_t taken_ = 0;      // in this period
   bool refused_ = false;  // whether a block found no room in this period
 };
 
