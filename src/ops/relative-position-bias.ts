@@ -4,9 +4,8 @@
  *
  *   bias[head, i, j] = table[(row_i - row_j + wh - 1) (2 ww - 1) + (col_i - col_j + ww - 1), head].
  *
- * The gradient of a table row is the sum over all pairs at that offset. It is written as sums along diagonals, without
- * an index table: a one-hot product, which serves as the gradient of a general gather where an engine has no scatter,
- * would need N^2 times (2 wh - 1)(2 ww - 1) values (250 MB for DAT's 8x32 windows).
+ * The gradient of a table row is the sum over all pairs at that offset. It is written as sums along diagonals, which every
+ * engine has fast; a gather's own gradient would add N^2 rows of a few heads each, one by one.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Size2 } from './window-attention';

@@ -138,6 +138,14 @@ describe('wasm kernels on what is no number', () => {
     });
   });
 
+  it('segment sums leave out ids that do not exist', () => {
+    tf.tidy(() => {
+      const x = tf.tensor3d([1, 10, 2, 20, 4, 40, 8, 80], [4, 1, 2]);
+      const sums = tf.unsortedSegmentSum(x, tf.tensor1d([2, 3, 2, -1], 'int32'), 3);
+      expect(sums.arraySync()).toEqual([[[0, 0]], [[0, 0]], [[5, 50]]]);
+    });
+  });
+
   it('gather refuses an index outside', () => {
     tf.tidy(() => {
       const gather = (i: number): tf.Tensor => tf.gather(tf.tensor2d([[1], [2]]), tf.tensor1d([i], 'int32'));
