@@ -159,7 +159,10 @@ function withOptions(
   const options = structuredClone(process.options ?? {}) as Record<string, unknown>;
   for (const { path, value } of set) {
     let within = options;
-    for (const key of path.slice(0, -1)) within = (within[key] ??= {}) as Record<string, unknown>;
+    for (const key of path.slice(0, -1)) {
+      if (Object(within[key]) !== within[key]) within[key] = {}; // what it should have been, the schema says
+      within = within[key] as Record<string, unknown>;
+    }
     within[path.at(-1)!] = value;
   }
   return { ...process, options };

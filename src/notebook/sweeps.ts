@@ -11,7 +11,7 @@ import { knownName, unknownName } from '../util/errors';
 import { reproduce, type ReproduceOptions } from './tables';
 
 /** What is no single value, is an option of the grid, or does not change what is trained. */
-const NOT_SWEPT = ['corrections', 'betas', 'seed', 'iterations', 'checkpointEvery', 'logEvery'] as const;
+const NOT_SWEPT = ['corrections', 'betas', 'seed', 'checkpointEvery', 'logEvery'] as const;
 
 /** What a sweep can turn: weights and parts of the mimicking process, and the recipe. */
 export type SweepParameter = Exclude<keyof MimicSettings | keyof Recipe, (typeof NOT_SWEPT)[number]>;

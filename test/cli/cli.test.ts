@@ -209,6 +209,23 @@ describe('mimicsr', () => {
     ['an option of a process without', ['train', '--set', 'lambda=1', '--pairs', 'x'], 'l1 has none'],
     ['an option without a value', ['train', '--set', 'lambda'], '--set lambda: expected OPTION=VALUE'],
     [
+      'an option within one that is a number',
+      [
+        'train',
+        '--process',
+        'mimic',
+        '--mode',
+        'corrected',
+        '--set',
+        'lambda.a=1',
+        '--photos',
+        'scenes',
+        '--out',
+        'NEVER',
+      ],
+      "'process.options.lambda'",
+    ],
+    [
       'an unknown option of the process',
       ['train', '--process', 'mimic', '--set', 'lamda=1', '--photos', 'scenes', '--out', 'NEVER'],
       "'lamda'",

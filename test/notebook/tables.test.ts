@@ -90,6 +90,8 @@ describe('a table in a cell', () => {
     expect(other.notes).toContain('trained on drawn scenes through the simulated camera realsr-like');
     expect(other.columns.map(({ benchmark }) => benchmark.lr)).not.toContain('srraw-like');
     expect(other.rows[0].cells[0].ours?.count).toBe(1);
+    const longer = await sweep('iterations', [1, 2], { ...places, train: false });
+    expect(longer.rows.map(({ cells }) => cells[0].ours?.count)).toEqual([1, undefined]); // 1: trained above
     await expect(sweep('logEvery' as 'rate', [1], places)).rejects.toThrow(/unknown parameter 'logEvery'/);
     // One that is absent unless it is set, and is refused for what it lacks, not as unknown.
     await expect(sweep('lens', [true], places)).rejects.toThrow(/lens'.*expected 'residual'/);
