@@ -1,6 +1,6 @@
 /** A loader thread: makes the samples of the batch slots that it is told of. See loader-threads.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { InputError } from '../util/errors';
+import { InputError, reasonOf } from '../util/errors';
 import { BatchSlot } from './batch-slot';
 import { DEGRADATIONS } from './degradations';
 import type { ThreadMessage, ThreadTask } from './loader-threads';
@@ -31,7 +31,7 @@ async function work(number: number): Promise<void> {
       slot.fail();
       tell({
         slot: number,
-        error: error instanceof Error ? error.message : String(error),
+        error: reasonOf(error),
         input: error instanceof InputError,
         index,
       });

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { InputError } from '../util/errors';
+import { InputError, reasonOf } from '../util/errors';
 import { isInstalled, loadPackage } from '../util/optional-package';
 import { registerGaps } from './gaps';
 import type { EngineLoader, EngineStatus } from './loader';
@@ -46,8 +46,10 @@ async function status(): Promise<EngineStatus> {
   try {
     adapter = await loadPackage<Dawn>('webgpu').create([]).requestAdapter();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { available: false, detail: `webgpu does not load (${reason}): npm install webgpu again` };
+    return {
+      available: false,
+      detail: `webgpu does not load (${reasonOf(error)}): npm install webgpu again`,
+    };
   }
   if (adapter === null) {
     return { available: false, detail: 'no GPU adapter (a Vulkan, Metal or D3D12 driver is needed)' };

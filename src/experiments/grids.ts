@@ -290,11 +290,10 @@ export function variantGrid(
   requireNames(options);
   const { network = 'seemore', data = profile.camera('srraw-like') } = options;
   const choice = profile.networks[network];
-  const rows = variants.map(({ label, process, recipe, ours = false }): GridRow => {
+  const rows = variants.map(({ label, process, recipe, ours = false }) => {
     const changed = { ...choice, recipe: { ...choice.recipe, ...recipe } };
     const own = { ...profile, networks: { ...profile.networks, [network]: changed } };
-    const experiments = { [variantsOn(data)]: experimentsOf(network, process, data, own, options) };
-    return { network: choice.label, method: label, ours, experiments };
+    return rowOn(data, own, options, label, process, ours);
   });
   return ofVariants(profile, options, { id: 'variants', title, rows });
 }
@@ -362,15 +361,24 @@ function variantRow(
   camera?: CameraPresetName,
   ours?: boolean,
 ) => GridRow {
+  return (method, process, camera = 'srraw-like', ours = false) =>
+    rowOn(profile.camera(camera, misalignment), profile, options, method, process, ours);
+}
+
+function rowOn(
+  data: TrainingSettings['data'],
+  profile: Profile,
+  options: GridOptions,
+  method: string,
+  process: TrainingSettings['process'],
+  ours: boolean,
+): GridRow {
   const network = options.network ?? 'seemore';
-  return (method, process, camera = 'srraw-like', ours = false) => {
-    const data = profile.camera(camera, misalignment);
-    return {
-      network: profile.networks[network].label,
-      method,
-      ours,
-      experiments: { [variantsOn(data)]: experimentsOf(network, process, data, profile, options) },
-    };
+  return {
+    network: profile.networks[network].label,
+    method,
+    ours,
+    experiments: { [variantsOn(data)]: experimentsOf(network, process, data, profile, options) },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Image } from '../image/image';
 import { montage, type Panel } from '../image/montage';
 import { pixelError } from '../metrics/alignment';
 import type { AlignedPair } from './align-pair';
-import { trueLr, type LrPicture, type Truth } from './measure-alignment';
+import { expectedLr, type LrPicture, type Truth } from './measure-alignment';
 
 export const LR_CAPTIONS: Readonly<Record<LrPicture, string>> = {
   lr: 'LR',
@@ -26,7 +26,7 @@ export interface AlignmentPictures {
  */
 export async function alignmentPictures(pair: AlignedPair, truth?: Truth): Promise<AlignmentPictures> {
   const { lr, warped, recoloured, mimicked, shrunkHr, valid } = pair;
-  const reference = truth === undefined ? shrunkHr : trueLr(pair, truth);
+  const reference = expectedLr(pair, truth);
   const referenceName = truth === undefined ? 'shrunk HR' : 'true LR';
   const shown: [LrPicture, Image][] = [['lr', lr]];
   if (warped !== undefined) shown.push(['warped', warped]);

@@ -38,7 +38,7 @@ export type Truth = Pick<CameraShot, 'aligned' | 'flow'>;
  */
 export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[] {
   const { lr, warped, recoloured, mimicked, displacement, valid } = pair;
-  const aligned = truth === undefined ? pair.shrunkHr : trueLr(pair, truth);
+  const aligned = expectedLr(pair, truth);
   const flow = truth && covered(truth.flow, lr);
   const still = { ...valid, channels: 2, data: new Float32Array(2 * valid.data.length) };
 
@@ -67,9 +67,12 @@ export function measureAlignment(pair: AlignedPair, truth?: Truth): LrMeasures[]
   ];
 }
 
-/** What the camera would have taken without movement and colour change, where the pair covers it. */
-export function trueLr({ lr }: AlignedPair, { aligned }: Pick<Truth, 'aligned'>): Image {
-  return covered(aligned, lr);
+/**
+ * What errors are against: what the camera would have taken without movement and colour change, where the pair covers it;
+ * without a truth the shrunk HR.
+ */
+export function expectedLr({ lr, shrunkHr }: AlignedPair, truth?: Truth): Image {
+  return truth === undefined ? shrunkHr : covered(truth.aligned, lr);
 }
 
 /** A pair covers the shot in whole patches, from its top left. */

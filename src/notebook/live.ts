@@ -77,7 +77,6 @@ class TrainingView {
       });
       panels.push({ image: enlargePixels(mimicked, 4), caption: 'mimicked LR' });
     }
-    network.train(false); // the next iteration begins with setting it back
     panels.push({ image: await upscale(network, lr), caption: `SR, iteration ${this.history.at(-1)!.step}` });
     return new Picture(await montage([[...panels, { image: hr, caption: 'HR' }]]), 'LR, SR and HR');
   }

@@ -6,6 +6,11 @@ export class InputError extends Error {
   override readonly name = 'InputError';
 }
 
+/** What anything that was thrown says. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What `work` gives; undefined where it ends with an `InputError`. */
 export function unlessInputError<T>(work: () => T): T | undefined {
   try {

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 
 import * as tf from '@tensorflow/tfjs-core';
 
-import { InputError } from '../../util/errors';
+import { InputError, reasonOf } from '../../util/errors';
 import { threadCount } from '../../util/threads';
 import type { EngineLoader, EngineStatus } from '../loader';
 import { type Addon, builtAgainst, loadAddon } from './addon';
@@ -28,9 +28,8 @@ function load(): Addon | string {
     loaded = loadAddon();
     return loaded;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
     const version = built?.libtorch ?? 'of unknown version';
-    return `its addon, built against libtorch ${version}, does not load (${reason}): ${BUILD} again`;
+    return `its addon, built against libtorch ${version}, does not load (${reasonOf(error)}): ${BUILD} again`;
   }
 }
 
@@ -66,7 +65,7 @@ export const torchEngine: EngineLoader = {
     try {
       addon.start(name, threadCount());
     } catch (error) {
-      throw new InputError(`engine 'torch': ${error instanceof Error ? error.message : String(error)}`);
+      throw new InputError(`engine 'torch': ${reasonOf(error)}`);
     }
     if (tf.findBackend(BACKEND) === null) registerTorch(addon);
     tf.enableProdMode();
