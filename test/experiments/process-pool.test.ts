@@ -65,8 +65,9 @@ describe('A pool of processes', () => {
   it.each(['onStart', 'onEnd', 'launch'] as const)(
     'stops what runs and starts nothing more at an error of its own: %s',
     async (fault) => {
+      // A log of its own: logs are appended to, and what the case before printed would say that this one is up.
       const slow = node(
-        'slow',
+        `slow-${fault}`,
         'process.on("SIGTERM", () => process.exit(7)); console.log(1); setInterval(() => 0, 1e6)',
       );
       const isUp = (): boolean => readFileSync(slow.log, 'utf8').endsWith('1\n');
@@ -88,7 +89,7 @@ describe('A pool of processes', () => {
         },
       });
       await expect(pool).rejects.toThrow(fault === 'launch' ? /EISDIR/ : 'broken');
-      expect(ended.at(-1)).toEqual(['slow', 7]);
+      expect(ended.at(-1)).toEqual([slow.name, 7]);
       expect(started).not.toContain('never');
     },
   );
