@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { estimateSeconds } from '../../src/experiments/estimate';
+import { experiment } from '../../src/experiments/experiment';
 import { openRequest } from '../../src/experiments/request';
 import { resultRow } from './result-row';
 
@@ -20,6 +21,15 @@ describe('The estimate of a plan', () => {
     expect(times[4]).toBe(times[3]); // without its preparation, Pseudo GT trains as L1 does
     expect(times[2]).toBeGreaterThan(2 * times[1]);
     expect(estimateSeconds([bicubic], [])[0]).toBeLessThan(times[1]);
+  });
+
+  it('counts the pictures that Pseudo GT makes before it trains', () => {
+    const seconds = (count: number): number => {
+      const { config } = pseudoGt.experiment!;
+      const data = { kind: 'scenes' as const, preset: 'aligned' as const, count };
+      return estimateSeconds([{ ...pseudoGt, experiment: experiment({ ...config, data }) }], [])[0];
+    };
+    expect(seconds(200) - seconds(100)).toBeCloseTo(100 * 4.5, 3);
   });
 
   it('goes by a finished run of the same network, process and recipe', () => {
