@@ -37,11 +37,12 @@ const OURS = [
   'alignment-loss-recoloured',
 ] as const;
 
+/** Synthetic Data, in the paper of Table 3 alone, stands everywhere: who trains on real pairs must beat it. */
 const TABLE_METHODS: Readonly<Record<'table1' | 'table2' | 'table3' | 'real', readonly MethodName[]>> = {
-  table1: ['l1', ...BASELINES, ...OURS],
-  table2: ['l1', ...BASELINES, ...OURS],
+  table1: ['synthetic', 'l1', ...BASELINES, ...OURS],
+  table2: ['synthetic', 'l1', ...BASELINES, ...OURS],
   table3: ['synthetic', ...BASELINES, ...OURS],
-  real: ['l1', 'alignment-loss', ...OURS],
+  real: ['synthetic', 'l1', 'alignment-loss', ...OURS],
 };
 
 /** Of the grid `real`, by what its columns call the training. The pairs are crops, by one registration nearly aligned. */

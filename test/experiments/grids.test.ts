@@ -8,10 +8,11 @@ import { InputError } from '../../src/util/errors';
 const smoke = profile('smoke');
 
 describe('Grids', () => {
-  it("have the paper's rows, four networks and seven processes, and our own", () => {
+  it("have the paper's rows, four networks and seven processes, Synthetic Data beside them, and our own", () => {
     const table2 = grid('table2', smoke);
-    expect(table2.rows.map((row) => row.method).slice(0, 9)).toEqual([
+    expect(table2.rows.map((row) => row.method).slice(0, 10)).toEqual([
       'bicubic',
+      'Synthetic Data',
       'L1',
       'Alignment Loss',
       'CXLoss',
@@ -21,7 +22,7 @@ describe('Grids', () => {
       'Ours',
       'Ours, corrected',
     ]);
-    expect(table2.rows).toHaveLength(1 + 4 * 11);
+    expect(table2.rows).toHaveLength(1 + 4 * 12);
     expect(grid('table3', smoke).rows[1].method).toBe('Synthetic Data');
     expect(grid('lambda', smoke).rows).toHaveLength(LAMBDAS.length);
   });
@@ -44,8 +45,8 @@ describe('Grids', () => {
     const seemore = { networks: ['seemore'] } as const;
     const ids = (name: string): string[] => planGrid(grid(name, smoke, seemore)).map(({ id }) => id);
     const [one, three, ablations] = [ids('table1'), ids('table3'), ids('ablations')];
-    // Table 3 has two trainings a row, one of which is Table 1's; "synthetic" is its own.
-    expect(three.filter((id) => one.includes(id))).toHaveLength(1 + 10);
+    // Table 3 has two trainings a row, one of which is Table 1's; L1 is not in it.
+    expect(three.filter((id) => one.includes(id))).toHaveLength(1 + 11);
     expect(ablations.filter((id) => one.includes(id)).length).toBe(6); // bicubic, L1, four of ours
   });
 
