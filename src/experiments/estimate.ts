@@ -15,9 +15,9 @@ const STEP: Readonly<Record<NetworkName, number>> = { rrdbnet: 3.6, swinir: 0.86
 /** Of smaller presets, as parts of it. */
 const SHARE: Readonly<Record<string, number>> = {
   'rrdbnet/light': 0.3,
-  'rrdbnet/mini': 0.13,
-  'swinir/mini': 0.6,
-  'dat/mini': 0.4,
+  'rrdbnet/mini': 0.04,
+  'swinir/mini': 0.3,
+  'dat/mini': 0.27,
 };
 const EXTRA: Readonly<Record<string, number>> = {
   mimic: 0.13,

@@ -76,9 +76,9 @@ const PAPER_NETWORKS = {
 
 /** What two cores train in minutes a row, named for what it is. */
 const MINI_NETWORKS = {
-  rrdbnet: { label: 'RRDBNet, 2 of 23 blocks', preset: 'mini' },
-  swinir: { label: 'SwinIR, 2 of 4 groups', preset: 'mini' },
-  dat: { label: 'DAT, 6 of 18 blocks', preset: 'mini' },
+  rrdbnet: { label: 'RRDBNet, 2 of 23 blocks of half the width', preset: 'mini' },
+  swinir: { label: 'SwinIR, 1 of 4 groups', preset: 'mini' },
+  dat: { label: 'DAT, 4 of 18 blocks', preset: 'mini' },
   seemore: { label: 'SeeMoRe' },
 } as const satisfies Record<NetworkName, NetworkChoice>;
 

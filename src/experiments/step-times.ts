@@ -36,7 +36,7 @@ export function stepTimes(path = FILE): StepTimes {
   return (network, method) => {
     if (method === METHODS.l1.label) return 1;
     const process = METHOD_NAMES.find((name) => METHODS[name].label === method);
-    // "RRDBNet, 2 of 23 blocks" is another network than the bench's RRDBNet.
+    // "DAT, 4 of 18 blocks" is another network than the bench's DAT.
     return times.get(`${network.toLowerCase()}:${process}`);
   };
 }

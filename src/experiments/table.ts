@@ -103,7 +103,7 @@ function cellOf(
     const found = results.get(rowKey({ experiment, benchmark: benchmark.name, lr: benchmark.lr, metric }));
     return found === undefined ? [] : [found.value];
   });
-  const family = row.network.split(',')[0]; // "RRDBNet, 2 of 23 blocks" stands beside the paper's RRDBNet
+  const family = row.network.split(',')[0]; // "DAT, 4 of 18 blocks" stands beside the paper's DAT
   const printed = paper.find(
     (n) =>
       n.network === family &&

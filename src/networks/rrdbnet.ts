@@ -26,12 +26,12 @@ export interface RrdbNetConfig {
 
 /**
  * `full` is ESRGAN's generator, which the paper uses; `light` has its width and Real-ESRGAN's six blocks. `mini` is not official:
- * two blocks, for budgets of minutes.
+ * two blocks of half the width, for budgets of minutes.
  */
 export const RRDBNET_PRESETS = {
   full: { channels: 64, growth: 32, blocks: 23 },
   light: { channels: 64, growth: 32, blocks: 6 },
-  mini: { channels: 64, growth: 32, blocks: 2 },
+  mini: { channels: 32, growth: 16, blocks: 2 },
 } as const satisfies Record<string, RrdbNetConfig>;
 
 const LEAKY: Activation = { kind: 'leakyRelu', slope: 0.2 };

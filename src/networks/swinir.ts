@@ -66,11 +66,11 @@ const LIGHT = {
 
 /**
  * Official sizes for x4; the paper uses `light`. `real` and `real-large` are those of the real-world models. `mini` is not
- * official: two of the four groups of `light`, for budgets of minutes.
+ * official: one of the four groups of `light`, for budgets of minutes.
  */
 export const SWINIR_PRESETS = {
   light: LIGHT,
-  mini: { ...LIGHT, depths: [6, 6], heads: [6, 6] },
+  mini: { ...LIGHT, depths: [6], heads: [6] },
   classical: {
     scale: 4,
     channels: 180,
