@@ -25,7 +25,11 @@ export function withGridOptions(command: Command): Command {
     .addOption(new Option('--profile <name>', 'budget').choices(PROFILE_NAMES).default('mini'))
     .option('--networks <names>', 'SR networks, separated by commas (default: all)', list)
     .option('--processes <names>', `rows: ${METHOD_NAMES.join(', ')} (default: the table's)`, list)
-    .option('--seeds <numbers>', "separated by commas (default: the profile's)", listOf(count('--seeds')))
+    .option(
+      '--seeds <numbers>',
+      "separated by commas (default: trains the profile's; the table has others that are finished too)",
+      listOf(count('--seeds')),
+    )
     .option('--iterations <n>', "updates of a run (default: the profile's)", count('--iterations'))
     .option(
       '--lambdas <numbers>',

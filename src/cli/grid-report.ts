@@ -81,13 +81,14 @@ interface MeasuredModule {
   readonly truth: AlignmentTruth;
 }
 
-/** The modules of the grid's mimic runs that are trained here, on the camera, which knows the truth. */
+/** The modules of the grid's mimic runs that are trained here, of each the first seed, on the camera, which knows the truth. */
 async function measureModules({ request, grid, plan, folders }: OpenedRequest): Promise<MeasuredModule[]> {
   await startEngine(request.engine);
   const measured: MeasuredModule[] = [];
   for (const run of plan) {
     const { method, experiment } = run;
     if (experiment?.config.process.name !== 'mimic' || !hasTrained([run], folders)) continue;
+    if (measured.some((before) => before.method === method)) continue;
     const { data } = experiment.config;
     if (data.kind === 'pairs') continue;
     const truth = await alignmentTruth(runFolder(folders.runs, experiment), {

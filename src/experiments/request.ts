@@ -7,9 +7,10 @@ import { InputError, knownName } from '../util/errors';
 import { GRID_NAMES, type Grid, type GridName, type GridOptions } from './grid';
 import { grid } from './grids';
 import type { MethodName } from './methods';
-import { profile } from './profiles';
+import { profile, type Profile } from './profiles';
 import type { Folders } from './known-results';
 import { planGrid, type PlannedRun } from './plan';
+import { readResults, type ResultRow } from './store';
 
 /** A figure shows the runs of a grid. */
 interface FigureRequest {
@@ -67,6 +68,7 @@ const SWEEPS = [
 ] as const;
 
 /**
+ * Without seeds the profile's are trained, and a table has every other that is scored in the results file too; a figure not.
  * @throws InputError for an unknown table, figure, profile, network or process, for values of another grid's sweep, and for
  * runs that cannot give the figure
  */
@@ -77,18 +79,31 @@ export function openRequest(request: GridRequest): OpenedRequest {
   const wanted = profile(request.profile ?? 'mini');
   const figure = FIGURES[what] as FigureRequest | undefined;
   const rows = methods ?? figure?.methods;
+  const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
+  const scored = seeds === undefined && figure === undefined ? readResults(folders.results) : [];
   const asked = grid(figure?.grid ?? what, wanted, {
     ...(networks ? { networks, network: networks[0] } : {}),
     ...(rows ? { methods: rows } : {}),
-    ...(seeds ? { seeds } : {}),
+    seeds: seeds ?? seedsOf(wanted, scored),
     ...(iterations === undefined ? {} : { iterations }),
     ...(lambdas ? { lambdas } : {}),
     ...(misalignments ? { misalignments } : {}),
   });
-  const folders = { runs, results: join(request.out ?? join('results', wanted.name), 'scores.csv') };
-  const opened = { request, grid: asked, plan: planGrid(asked, { weights: figure !== undefined }), folders };
+  const ids = new Set(scored.map((row) => row.experiment));
+  const wantedSeeds = seeds ?? wanted.seeds;
+  const plan = planGrid(asked, { weights: figure !== undefined }).filter(
+    ({ id, experiment }) =>
+      experiment === undefined || wantedSeeds.includes(experiment.config.recipe.seed) || ids.has(id),
+  );
+  const opened = { request, grid: asked, plan, folders };
   if (what === 'fig5') requireModules(opened);
   return opened;
+}
+
+/** The profile's seeds, then those that other runs were scored with: a table is a mean over all that there are. */
+function seedsOf({ seeds }: Profile, scored: readonly ResultRow[]): number[] {
+  const others = scored.flatMap(({ seed }) => seed ?? []).sort((a, b) => a - b);
+  return [...new Set([...seeds, ...others])];
 }
 
 /** @throws InputError for what a grid would pass over: the values of another's sweep, rows that it fixes, a second network */

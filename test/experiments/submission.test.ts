@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { benchmarkPairs } from '../../src/experiments/benchmarks';
 import type { JobState, Launcher, Task } from '../../src/experiments/launcher';
 import { cellArguments, openRequest, type GridRequest } from '../../src/experiments/request';
-import { writeResults } from '../../src/experiments/store';
+import { writeResults, type ResultRow } from '../../src/experiments/store';
 import {
   cancelGrid,
   collectGrid,
@@ -13,6 +13,7 @@ import {
   previewGrid,
   submitGrid,
 } from '../../src/experiments/submission';
+import { fillGrid } from '../../src/experiments/table';
 import { openPairs } from '../../src/train/run';
 import { mimicsr } from '../cli/run';
 import { resultRow } from './result-row';
@@ -145,6 +146,24 @@ describe('A request', () => {
     expect(code).toBe(2);
     expect(err).toContain("unknown run 'no-such-run'");
     for (const { id } of plan) expect(err).toContain(id); // the same plan
+  });
+
+  it("without seeds trains the profile's, and shows what is scored of others", () => {
+    const open = { ...request, methods: ['l1'] as const, seeds: undefined, out: join(root, 'seeds') };
+    const first = openRequest(open).plan.map(({ id }) => id);
+    expect(first).toEqual(openRequest({ ...open, seeds: [1] }).plan.map(({ id }) => id));
+    const second = openRequest({ ...open, seeds: [2] }).plan.map(({ id }) => id);
+    const row = (experiment: string, seed: number, value: number): ResultRow =>
+      resultRow({ experiment, seed, benchmark: 'scenes', lr: 'bicubic', metric: 'psnrY', value });
+    const rows = [row(first[1], 1, 20), row(second[1], 2, 22), row('of another table', 3, 0)];
+    mkdirSync(open.out, { recursive: true });
+    writeResults(join(open.out, 'scores.csv'), rows);
+    const { plan: both, grid } = openRequest(open);
+    expect(both.map(({ id }) => id)).toEqual([...first, second[1]]);
+    const cell = fillGrid(grid, rows).rows.find(({ network }) => network === 'SeeMoRe')!.cells[0];
+    expect(cell.ours).toMatchObject({ mean: 21, count: 2 });
+    const figure = openRequest({ ...open, what: 'fig6' });
+    expect(figure.plan.map(({ id }) => id)).toEqual(first);
   });
 
   it('refuses unknown names', () => {
