@@ -9,6 +9,7 @@ const { plan } = openRequest({
   profile: 'mini',
   networks: ['seemore', 'dat'],
   methods: ['l1', 'pseudo-gt'],
+  seeds: [1],
 });
 const [bicubic, l1, pseudoGt, datL1, datPseudoGt] = plan;
 
