@@ -6,6 +6,7 @@ import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experi
 import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
 import { sweepLines, type Grid } from '../experiments/grid';
+import { firstSeeds } from '../experiments/plan';
 import type { OpenedRequest } from '../experiments/request';
 import type { Folders } from '../experiments/known-results';
 import { hasTrained } from '../experiments/runner';
@@ -85,10 +86,9 @@ interface MeasuredModule {
 async function measureModules({ request, grid, plan, folders }: OpenedRequest): Promise<MeasuredModule[]> {
   await startEngine(request.engine);
   const measured: MeasuredModule[] = [];
-  for (const run of plan) {
+  for (const run of firstSeeds(plan)) {
     const { method, experiment } = run;
     if (experiment?.config.process.name !== 'mimic' || !hasTrained([run], folders)) continue;
-    if (measured.some((before) => before.method === method)) continue;
     const { data } = experiment.config;
     if (data.kind === 'pairs') continue;
     const truth = await alignmentTruth(runFolder(folders.runs, experiment), {

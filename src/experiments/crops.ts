@@ -7,7 +7,7 @@ import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grid';
 import type { Folders } from './known-results';
-import { planGrid, sameBenchmark, type PlannedRun } from './plan';
+import { firstSeeds, planGrid, sameBenchmark, type PlannedRun } from './plan';
 import { trainedUpscaler } from './runner';
 
 const SIDE = 128;
@@ -73,11 +73,10 @@ export async function cropGrid(
 
 /** The trainings that a grid scores on a benchmark, of each the first seed. */
 export function runsOn(grid: Grid, benchmark: Benchmark): PlannedRun[] {
-  const key = ({ network, method, trainedOn }: PlannedRun): string =>
-    JSON.stringify([network, method, trainedOn]);
-  return planGrid(grid)
-    .filter(({ benchmarks }) => benchmarks.some((scored) => sameBenchmark(scored, benchmark)))
-    .filter((run, i, all) => all.findIndex((other) => key(other) === key(run)) === i);
+  const scored = planGrid(grid).filter(({ benchmarks }) =>
+    benchmarks.some((candidate) => sameBenchmark(candidate, benchmark)),
+  );
+  return firstSeeds(scored);
 }
 
 /** Names a run by its method; by network and training set only where there are several. */

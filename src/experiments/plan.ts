@@ -49,6 +49,13 @@ export function planGrid(grid: Grid, { weights = false }: { weights?: boolean } 
   return [...runs.values()];
 }
 
+/** Of runs that differ in nothing but their seeds the first. */
+export function firstSeeds(plan: readonly PlannedRun[]): PlannedRun[] {
+  const key = ({ network, method, trainedOn }: PlannedRun): string =>
+    JSON.stringify([network, method, trainedOn]);
+  return plan.filter((run, i) => plan.findIndex((other) => key(other) === key(run)) === i);
+}
+
 /** Whether scores on one are scores on the other. */
 export function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
   return a.name === b.name && a.lr === b.lr && a.kind === b.kind;
