@@ -6,7 +6,7 @@ import { alignmentRecords, alignmentTruth, type AlignmentTruth } from '../experi
 import { cropGrid } from '../experiments/crops';
 import { runFolder } from '../experiments/experiment';
 import { sweepLines, type Grid } from '../experiments/grid';
-import { firstSeeds } from '../experiments/plan';
+import { firstSeeds, runLabels } from '../experiments/plan';
 import type { OpenedRequest } from '../experiments/request';
 import type { Folders } from '../experiments/known-results';
 import { hasTrained } from '../experiments/runner';
@@ -78,6 +78,7 @@ async function writeCrops({ request, grid: asked, plan, folders }: OpenedRequest
 
 /** What a module does to shots of the camera that it was trained with. */
 interface MeasuredModule {
+  /** With its network, where the grid has several. */
   readonly method: string;
   readonly truth: AlignmentTruth;
 }
@@ -85,10 +86,12 @@ interface MeasuredModule {
 /** The modules of the grid's mimic runs that are trained here, of each the first seed, on the camera, which knows the truth. */
 async function measureModules({ request, grid, plan, folders }: OpenedRequest): Promise<MeasuredModule[]> {
   await startEngine(request.engine);
+  const modules = firstSeeds(plan).filter(({ experiment }) => experiment?.config.process.name === 'mimic');
+  const labelOf = runLabels(modules);
   const measured: MeasuredModule[] = [];
-  for (const run of firstSeeds(plan)) {
-    const { method, experiment } = run;
-    if (experiment?.config.process.name !== 'mimic' || !hasTrained([run], folders)) continue;
+  for (const run of modules) {
+    if (!hasTrained([run], folders)) continue;
+    const experiment = run.experiment!;
     const { data } = experiment.config;
     if (data.kind === 'pairs') continue;
     const truth = await alignmentTruth(runFolder(folders.runs, experiment), {
@@ -97,7 +100,7 @@ async function measureModules({ request, grid, plan, folders }: OpenedRequest): 
       pictures: grid.profile.cameraBenchmarks[0] ?? 'scenes',
       progress,
     });
-    measured.push({ method, truth });
+    measured.push({ method: labelOf(run), truth });
   }
   return measured;
 }

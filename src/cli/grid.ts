@@ -1,6 +1,5 @@
 import { Command, Option } from 'commander';
 import type { Launcher } from '../experiments/launcher';
-import { openRequest } from '../experiments/request';
 import { slurm } from '../experiments/slurm';
 import {
   cancelGrid,
@@ -134,14 +133,12 @@ function collectCommand(): Command {
   )
     .addHelpText('after', '\nExample:\n  mimicsr grid collect table2 --profile small')
     .action(async (what: string, flags: Flags) => {
-      const request = gridRequest(what, flags);
-      const opened = openRequest(request);
-      const filled = await collectGrid(request);
-      printTable(opened, filled);
-      const status = await gridStatus(request, LAUNCHERS[flags.launcher]);
-      const left = status.filter(({ state }) => state !== 'finished').length;
-      if (left > 0) note(`${left} of ${status.length} runs are not finished: mimicsr grid status ${what}`);
-      else await writePictures(opened, filled);
+      const collected = await collectGrid(gridRequest(what, flags));
+      const { plan, open, table: filled } = collected;
+      printTable(collected, filled);
+      if (open.length > 0)
+        note(`${open.length} of ${plan.length} runs are not finished: mimicsr grid status ${what}`);
+      else await writePictures(collected, filled);
     });
 }
 

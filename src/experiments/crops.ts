@@ -7,7 +7,7 @@ import { scores } from '../train/evaluate';
 import { benchmarkPairs, type Benchmark } from './benchmarks';
 import type { Grid } from './grid';
 import type { Folders } from './known-results';
-import { firstSeeds, planGrid, sameBenchmark, type PlannedRun } from './plan';
+import { firstSeeds, planGrid, runLabels, sameBenchmark, type PlannedRun } from './plan';
 import { trainedUpscaler } from './runner';
 
 const SIDE = 128;
@@ -38,7 +38,7 @@ export async function cropGrid(
     const found = trainedUpscaler(run, folders);
     return found === undefined ? [] : [{ run, ...found }];
   });
-  const labelOf = labels(shown.map(({ run }) => run));
+  const labelOf = runLabels(shown.map(({ run }) => run));
   const networks = [...new Set(shown.map(({ run }) => run.network))].filter((network) => network !== '');
   try {
     const pairs = benchmarkPairs(benchmark);
@@ -77,16 +77,4 @@ export function runsOn(grid: Grid, benchmark: Benchmark): PlannedRun[] {
     benchmarks.some((candidate) => sameBenchmark(candidate, benchmark)),
   );
   return firstSeeds(scored);
-}
-
-/** Names a run by its method; by network and training set only where there are several. */
-function labels(runs: readonly PlannedRun[]): (run: PlannedRun) => string {
-  const several = (of: 'network' | 'trainedOn'): boolean =>
-    new Set(runs.map((run) => run[of]).filter((value) => value !== '')).size > 1;
-  const [networks, sets] = [several('network'), several('trainedOn')];
-  return ({ network, method, trainedOn }) =>
-    [
-      networks && network !== '' ? `${network.split(',')[0]} ${method}` : method,
-      ...(sets && trainedOn !== '' ? [trainedOn] : []),
-    ].join(', ');
 }

@@ -56,6 +56,18 @@ export function firstSeeds(plan: readonly PlannedRun[]): PlannedRun[] {
   return plan.filter((run, i) => plan.findIndex((other) => key(other) === key(run)) === i);
 }
 
+/** Names a run by its method; by network and training set only where there are several. */
+export function runLabels(runs: readonly PlannedRun[]): (run: PlannedRun) => string {
+  const several = (of: 'network' | 'trainedOn'): boolean =>
+    new Set(runs.map((run) => run[of]).filter((value) => value !== '')).size > 1;
+  const [networks, sets] = [several('network'), several('trainedOn')];
+  return ({ network, method, trainedOn }) =>
+    [
+      networks && network !== '' ? `${network.split(',')[0]} ${method}` : method,
+      ...(sets && trainedOn !== '' ? [trainedOn] : []),
+    ].join(', ');
+}
+
 /** Whether scores on one are scores on the other. */
 export function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
   return a.name === b.name && a.lr === b.lr && a.kind === b.kind;

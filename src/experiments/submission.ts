@@ -105,12 +105,21 @@ export async function cancelGrid(request: GridRequest, launcher: Launcher = slur
   return live;
 }
 
+/** A grid with what its runs have scored so far. */
+export interface CollectedGrid extends OpenedRequest {
+  readonly table: Table;
+  /** The runs that are not finished. */
+  readonly open: readonly PlannedRun[];
+}
+
 /** Merges the scores of the runs into the results file and writes the table, as far as it is. */
-export async function collectGrid(request: GridRequest): Promise<Table> {
-  const { grid, plan, folders } = openRequest(request);
-  const table = fillGrid(grid, await collectResults(plan, folders));
+export async function collectGrid(request: GridRequest): Promise<CollectedGrid> {
+  const opened = openRequest(request);
+  const { grid, plan, folders } = opened;
+  const results = await collectResults(plan, folders);
+  const table = fillGrid(grid, results);
   writeTable(table, dirname(folders.results));
-  return table;
+  return { ...opened, table, open: openRuns(plan, results, folders) };
 }
 
 function isLive({ state }: CellStatus): boolean {

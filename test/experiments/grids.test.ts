@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { GRID_NAMES } from '../../src/experiments/grid';
 import { grid, LAMBDAS } from '../../src/experiments/grids';
 import { profile, PROFILE_NAMES } from '../../src/experiments/profiles';
-import { planGrid } from '../../src/experiments/plan';
+import { firstSeeds, planGrid, runLabels } from '../../src/experiments/plan';
+import type { NetworkName } from '../../src/networks/networks';
 import { InputError } from '../../src/util/errors';
 
 const smoke = profile('smoke');
@@ -73,6 +74,22 @@ describe('Grids', () => {
     const plan = planGrid(grid('lambda', smoke, { seeds: [5, 6] }));
     expect(plan.map(({ experiment }) => experiment!.config.recipe.seed)).toEqual([
       5, 5, 5, 5, 5, 6, 6, 6, 6, 6,
+    ]);
+  });
+
+  it('names runs by what tells them apart', () => {
+    const names = (networks: NetworkName[]): string[] => {
+      const runs = firstSeeds(
+        planGrid(grid('table1', profile('mini'), { networks, methods: ['l1', 'cx'], seeds: [1, 2] })),
+      ).filter(({ experiment }) => experiment !== undefined);
+      return runs.map(runLabels(runs));
+    };
+    expect(names(['seemore'])).toEqual(['L1', 'CXLoss']);
+    expect(names(['rrdbnet', 'seemore'])).toEqual([
+      'RRDBNet L1',
+      'RRDBNet CXLoss',
+      'SeeMoRe L1',
+      'SeeMoRe CXLoss',
     ]);
   });
 

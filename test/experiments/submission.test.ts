@@ -123,7 +123,7 @@ describe('A submission', () => {
   });
 
   it('is collected as far as it is', async () => {
-    const table = await collectGrid(request);
+    const { table } = await collectGrid(request);
     const filled = table.rows.filter(({ cells }) => cells.some(({ ours }) => ours !== undefined));
     expect(filled).toHaveLength(1);
     for (const ending of ['md', 'csv', 'tex', 'html']) {
