@@ -7,8 +7,9 @@ import type { Image } from '../image/image';
 import { imresize } from '../image/resize';
 import { colourError, shownMisalignment } from '../metrics/alignment';
 import { spectrumDistance } from '../metrics/degradation-fidelity';
+import { quantile } from '../util/quantile';
 
-/** Means over pairs. */
+/** Medians over pairs: where one shows nothing, a plain wall, its misalignment means nothing. */
 export interface PseudoGtQuality {
   readonly pairs: number;
   /** LR pixels between the LR's content and the HR's, as the pair is: what there was to do. */
@@ -41,14 +42,13 @@ export async function pseudoGtQuality(
     rows.push(qualityOf(before, imageOf((await made.load(i)).hr)));
   }
   if (rows.length === 0) return undefined;
-  const mean = (of: (row: (typeof rows)[number]) => number): number =>
-    rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+  const median = (of: (row: (typeof rows)[number]) => number): number => quantile(rows.map(of), 0.5);
   return {
     pairs: rows.length,
-    hrOffBy: mean((row) => row.hrOffBy),
-    offBy: mean((row) => row.offBy),
-    colour: mean((row) => row.colour),
-    spectrum: mean((row) => row.spectrum),
+    hrOffBy: median((row) => row.hrOffBy),
+    offBy: median((row) => row.offBy),
+    colour: median((row) => row.colour),
+    spectrum: median((row) => row.spectrum),
   };
 }
 

@@ -14,6 +14,7 @@ import { gaussianBlur, interpolate } from '../image/filter';
 import { blankImage, type Image } from '../image/image';
 import { matOf, openCv, withMats } from '../image/opencv';
 import { InputError } from '../util/errors';
+import { quantile } from '../util/quantile';
 import { cornerShift, registerEcc } from './registration';
 
 export interface Misalignment {
@@ -123,13 +124,4 @@ function strongest({ width, height, data }: Image): number[] {
 
 function mean(values: Float32Array): number {
   return values.reduce((sum, v) => sum + v, 0) / values.length;
-}
-
-/** The `q` quantile, between the two nearest values where it falls between; NaN of nothing. */
-export function quantile(values: ArrayLike<number>, q: number): number {
-  const sorted = Float64Array.from(values).sort();
-  if (sorted.length === 0) return NaN;
-  const at = q * (sorted.length - 1);
-  const k = Math.floor(at);
-  return sorted[k] + (at - k) * ((sorted[k + 1] ?? sorted[k]) - sorted[k]);
 }

@@ -3,9 +3,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../util/errors';
 import type { ProgressFactory } from '../util/progress';
+import { quantile } from '../util/quantile';
 import { writeFileAtomic } from '../util/write-file';
 import { filesIn } from './layout';
-import { quantile, type Misalignment } from './misalignment';
+import type { Misalignment } from './misalignment';
 
 export interface PrepareOptions {
   readonly progress?: ProgressFactory;

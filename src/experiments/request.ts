@@ -9,7 +9,7 @@ import { grid } from './grids';
 import type { MethodName } from './methods';
 import { profile, type Profile } from './profiles';
 import type { Folders } from './known-results';
-import { planGrid, type PlannedRun } from './plan';
+import { missingBenchmarks, planGrid, type PlannedRun } from './plan';
 import { readResults, type ResultRow } from './store';
 
 /** A figure shows the runs of a grid. */
@@ -68,7 +68,7 @@ const SWEEPS = [
 ] as const;
 
 /**
- * Without seeds the profile's are trained, and a table has every other that is scored in the results file too; a figure not.
+ * Without seeds the profile's are trained, and a table has every other that the results file has all scores of too; a figure not.
  * @throws InputError for an unknown table, figure, profile, network or process, for values of another grid's sweep, and for
  * runs that cannot give the figure
  */
@@ -89,11 +89,12 @@ export function openRequest(request: GridRequest): OpenedRequest {
     ...(lambdas ? { lambdas } : {}),
     ...(misalignments ? { misalignments } : {}),
   });
-  const ids = new Set(scored.map((row) => row.experiment));
   const wantedSeeds = seeds ?? wanted.seeds;
   const plan = planGrid(asked, { weights: figure !== undefined }).filter(
-    ({ id, experiment }) =>
-      experiment === undefined || wantedSeeds.includes(experiment.config.recipe.seed) || ids.has(id),
+    (run) =>
+      run.experiment === undefined ||
+      wantedSeeds.includes(run.experiment.config.recipe.seed) ||
+      missingBenchmarks(run, scored).length === 0,
   );
   const opened = { request, grid: asked, plan, folders };
   if (what === 'fig5') requireModules(opened);

@@ -22,8 +22,8 @@ import { missingBenchmarks, type PlannedRun } from './plan';
 import { runProcesses } from './process-pool';
 import { mergeResults, readResults, writeResults, type ResultRow } from './store';
 
-/** LR pixels: every picture of the paper's benchmarks is done in one piece, as its code does it. */
-const TILE = 512;
+/** LR pixels: every test picture of the paper, of SR-RAW (612x386) and RealSR too, is done in one piece, as its code does it. */
+const TILE = 1024;
 
 /** The runs of a plan that lack scores, or weights that are wanted. */
 export function openRuns(

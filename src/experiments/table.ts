@@ -68,7 +68,7 @@ export function fillGrid(grid: Grid, results: readonly ResultRow[]): Table {
   return {
     id: grid.id,
     title: grid.title,
-    notes: [...grid.notes, ...coverage(rows, paper)],
+    notes: [...grid.notes, ...coverage(rows)],
     columns,
     ...(grid.sweep === undefined ? {} : { sweep: grid.sweep }),
     rows: rows.map((row) => ({
@@ -146,16 +146,17 @@ function compared(
   };
 }
 
-/** How many cells have a number, and how many of the paper's comparisons come out as printed. */
-function coverage(rows: readonly Plain[], paper: readonly PaperNumber[]): string[] {
+/** How many cells have a number, and what stands beside it. */
+function coverage(rows: readonly Plain[]): string[] {
   const cells = rows.flatMap((row) => row.cells);
   const filled = cells.filter((cell) => cell.ours !== undefined).length;
+  const printed = cells.some((cell) => cell.paper !== undefined);
   const seeds = cells.flatMap((cell) => cell.ours?.count ?? []);
   const [fewest, most] = [Math.min(...seeds), Math.max(...seeds)];
   const count = fewest === most ? `${most}` : `${fewest} to ${most}`;
   return [
     `${filled} of ${cells.length} cells have a run; a cell without one is empty`,
     ...(most > 1 ? [`mean over ${count} seeds, ± half the 95 % interval of the mean (Student's t)`] : []),
-    ...(paper.length > 0 ? ["in brackets: the paper's number, for the real sets and its own budget"] : []),
+    ...(printed ? ["in brackets: the paper's number, for the real sets and its own budget"] : []),
   ];
 }

@@ -5,6 +5,7 @@ import { drawScene } from '../../src/data/scenes';
 import { gaussianBlur } from '../../src/image/filter';
 import { cropImage, type Image } from '../../src/image/image';
 import { imresize } from '../../src/image/resize';
+import { Random } from '../../src/util/random';
 
 const set = (pairs: readonly { lr: Image; hr: Image }[]): PairSet => ({
   size: pairs.length,
@@ -40,6 +41,23 @@ describe('The quality of pseudo-GT', () => {
     expect(dark!.colour).toBeGreaterThan(perfect!.colour + 3);
     expect(blurred!.spectrum).toBeGreaterThan(perfect!.spectrum + 5);
     expect(blurred!.offBy).toBeLessThan(0.1);
+  });
+
+  it('is not moved by a pair that shows nothing', async () => {
+    const random = new Random(1);
+    const wall = (side: number): Image => {
+      const image = { ...hr, width: side, height: side };
+      return {
+        ...image,
+        data: Float32Array.from({ length: 3 * side * side }, () => 0.5 + 0.01 * random.uniform()),
+      };
+    };
+    const plain = { lr: wall(80), hr: wall(320) };
+    const good = { lr: imresize(moved, 1 / 4), hr };
+    const alone = (await pseudoGtQuality(set([plain]), set([plain]), 5))!;
+    const three = (await pseudoGtQuality(set([good, plain, good]), set([good, plain, good]), 5))!;
+    expect(Math.abs(alone.hrOffBy - 1)).toBeGreaterThan(0.2); // by chance
+    expect(Math.abs(three.hrOffBy - 1)).toBeLessThan(0.15);
   });
 
   it('has nothing to say of pairs that are too small to measure', async () => {

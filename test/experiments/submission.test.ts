@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { benchmarkPairs } from '../../src/experiments/benchmarks';
+import { benchmarkPairs, metricsOf } from '../../src/experiments/benchmarks';
 import type { JobState, Launcher, Task } from '../../src/experiments/launcher';
 import { cellArguments, openRequest, type GridRequest } from '../../src/experiments/request';
-import { writeResults, type ResultRow } from '../../src/experiments/store';
+import { writeResults, type ResultRow, type ScoreMetric } from '../../src/experiments/store';
 import {
   cancelGrid,
   collectGrid,
@@ -153,9 +153,14 @@ describe('A request', () => {
     const first = openRequest(open).plan.map(({ id }) => id);
     expect(first).toEqual(openRequest({ ...open, seeds: [1] }).plan.map(({ id }) => id));
     const second = openRequest({ ...open, seeds: [2] }).plan.map(({ id }) => id);
-    const row = (experiment: string, seed: number, value: number): ResultRow =>
-      resultRow({ experiment, seed, benchmark: 'scenes', lr: 'bicubic', metric: 'psnrY', value });
-    const rows = [row(first[1], 1, 20), row(second[1], 2, 22), row('of another table', 3, 0)];
+    const third = openRequest({ ...open, seeds: [3] }).plan[1];
+    const row = (metric: ScoreMetric, experiment: string, seed: number, value: number): ResultRow =>
+      resultRow({ experiment, seed, benchmark: 'scenes', lr: 'bicubic', metric, value });
+    const rows = [
+      ...metricsOf(third.benchmarks[0]).flatMap((m) => [row(m, first[1], 1, 20), row(m, second[1], 2, 22)]),
+      row('psnrRgb', third.id, 3, 0), // not all that the table wants
+      row('psnrY', 'of another table', 4, 0),
+    ];
     mkdirSync(open.out, { recursive: true });
     writeResults(join(open.out, 'scores.csv'), rows);
     const { plan: both, grid } = openRequest(open);
