@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { startEngine } from '../engine/engines';
@@ -71,8 +72,11 @@ export function alignCommand(): Command {
       }
       const measures = measureAlignment(pair);
       const { pictures, overview } = await alignmentPictures(pair);
-      for (const [name, image] of pictures) await writeImage(join(flags.out, `${name}.png`), image);
-      await writeImage(join(flags.out, 'overview.png'), overview);
+      const written = [...pictures, ['overview', overview] as const].map(
+        ([name, image]) => [join(flags.out, `${name}.png`), image] as const,
+      );
+      for (const [path] of written) refuseInput(path, [lrPath, hrPath]);
+      for (const [path, image] of written) await writeImage(path, image);
       if (flags.json) {
         printJson({ module: file, flow: config.flow, engine, measures });
         return;
@@ -80,6 +84,14 @@ export function alignCommand(): Command {
       report(measures, config.flow);
       print(`\npictures in ${flags.out}, side by side in ${join(flags.out, 'overview.png')}`);
     });
+}
+
+/** @throws InputError where writing would replace a picture that was read */
+function refuseInput(path: string, inputs: readonly string[]): void {
+  if (!existsSync(path)) return;
+  const file = realpathSync.native(path); // with the letters' case as the disk has it
+  if (inputs.some((input) => realpathSync.native(input) === file))
+    throw new InputError(`--out: ${path} is the picture that was read: choose another folder`);
 }
 
 function sourceOf({ run, module }: Flags): string {

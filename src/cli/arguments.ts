@@ -6,7 +6,7 @@ import { InputError } from '../util/errors';
 export function count(flag: string, least = 1): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < least)
+    if (text.trim() === '' || !Number.isInteger(value) || value < least)
       throw new InputError(`${flag} ${text}: expected a whole number, ${least} or more`);
     return value;
   };

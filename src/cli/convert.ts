@@ -62,6 +62,11 @@ export function convertCommand(): Command {
       const format = FORMATS[extname(output).toLowerCase()];
       checkFlags(output, format, flags);
       if (extname(input).toLowerCase() === '.mat') {
+        const given = (['network', 'preset', 'key', 'keys'] as const).find(
+          (flag) => flags[flag] !== undefined,
+        );
+        if (given !== undefined)
+          throw new InputError(`--${given} is for networks: ${input} is a metric's model`);
         if (format !== 'safetensors') throw new InputError(`${input} can only become a .safetensors file`);
         print(`${output}: ${convertMetricModel(input, output)}`);
         return;

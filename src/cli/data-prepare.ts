@@ -39,13 +39,17 @@ export function prepareCommand(): Command {
     .action(async (given: string, flags: Flags) => {
       const name = SETS.find((set) => set.toLowerCase() === given.toLowerCase());
       if (name === undefined) throw unknownName('set to prepare', given, SETS);
+      if (flags.motion !== undefined && name !== 'SR-RAW')
+        throw new InputError(`--motion is for SR-RAW, not ${name}`);
+      if (flags.shrink && name === 'SR-RAW') throw new InputError('--shrink is for RealSR, not SR-RAW');
+      const motion = motionOf(flags.motion);
       const out = flags.out ?? join(dataRoot(), `${name}-x4`);
       const source = flags.from ?? folderOf(name);
       const prepared = await interruptible((signal) => {
         const options = { signal, progress, log: note };
         if (name !== 'SR-RAW')
           return prepareRealSr(source, out, { ...options, shrink: flags.shrink ?? false });
-        return prepareSrRaw(source, out, { ...options, motion: motionOf(flags.motion) });
+        return prepareSrRaw(source, out, { ...options, motion });
       }, '\nstopping after this pair (again: stop at once)');
       report(prepared);
     });

@@ -1,6 +1,7 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
+import { datasetFolder, hasDataset } from '../data/datasets';
 import { startEngine } from '../engine/engines';
 import { benchmarkPairs } from '../experiments/benchmarks';
 import { DEFAULT_TILE } from '../networks/upscale';
@@ -44,6 +45,7 @@ export function evaluateCommand(): Command {
       const lr = flags.camera === undefined ? 'real' : knownName('camera', flags.camera, CAMERA_PRESET_NAMES);
       const names = [...new Set(flags.benchmark)];
       const folders = flags.save === undefined ? [] : saveFolders(flags.save, names);
+      folders.forEach((to, i) => refuseOwnFolder(to, names[i]));
       const sets = names.map((name, i) => ({
         name,
         pairs: benchmarkPairs({ name, kind: 'full-reference', lr }),
@@ -97,6 +99,14 @@ function refuseNetwork({ run, weights, network, preset, tile, engine }: Flags): 
     ([, value]) => value !== undefined,
   );
   if (given !== undefined) throw new InputError(`--bicubic goes without --${given[0]}`);
+}
+
+/** @throws InputError where pictures would be saved among those that they are scored against */
+function refuseOwnFolder(to: string, benchmark: string): void {
+  if (!hasDataset(benchmark)) return;
+  const folder = datasetFolder(benchmark);
+  if (!relative(folder, to).startsWith('..') && !isAbsolute(relative(folder, to)))
+    throw new InputError(`--save ${to} is in ${benchmark}'s own folder, ${folder}: choose another`);
 }
 
 /** Where the pictures of each benchmark go: of several, each has a folder of its own name. */

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { uncountedText } from '../experiments/known-results';
 import type { Launcher } from '../experiments/launcher';
 import { slurm } from '../experiments/slurm';
 import {
@@ -134,7 +135,9 @@ function collectCommand(): Command {
     .addHelpText('after', '\nExample:\n  mimicsr grid collect table2 --profile small')
     .action(async (what: string, flags: Flags) => {
       const collected = await collectGrid(gridRequest(what, flags));
-      const { plan, open, table: filled } = collected;
+      const { plan, folders, open, table: filled } = collected;
+      const uncounted = uncountedText(plan, folders);
+      if (uncounted !== undefined) note(uncounted);
       printTable(collected, filled);
       if (open.length > 0)
         note(`${open.length} of ${plan.length} runs are not finished: mimicsr grid status ${what}`);

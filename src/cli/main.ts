@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { DivergedError } from '../train/diverged';
 import { InputError } from '../util/errors';
+import { systemError } from '../util/system-errors';
 import { versions } from '../util/versions';
 import { alignCommand } from './align';
 import { convertCommand } from './convert';
@@ -36,10 +37,23 @@ export function program(): Command {
   for (const command of commands) {
     root.addCommand(command());
   }
+  root.hook('preAction', (_, command) => refuseEmpty(command));
   for (const command of withSubcommands(root)) {
     command.showHelpAfterError(`(${fullName(command)} --help shows the options and an example)`);
   }
   return root;
+}
+
+/** An unset variable in a script leaves an option empty: that is no folder, and no name. */
+function refuseEmpty(command: Command): void {
+  for (const [name, value] of Object.entries(command.opts<Record<string, unknown>>())) {
+    if ([value].flat().includes(''))
+      throw new InputError(`${flagOf(command, name)}: expected a value, found nothing`);
+  }
+}
+
+function flagOf({ options }: Command, attribute: string): string {
+  return options.find((option) => option.attributeName() === attribute)?.long ?? attribute;
 }
 
 /** Runs the command line; sets the exit code. */
@@ -49,9 +63,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await root.parseAsync([...argv]);
   } catch (error) {
+    const system = systemError(error);
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else if (error instanceof InputError) {
       note(`mimicsr: ${error.message}`);
+      process.exitCode = 2;
+    } else if (system !== undefined) {
+      note(`mimicsr: ${system}`);
       process.exitCode = 2;
     } else if (error instanceof DivergedError) {
       note(

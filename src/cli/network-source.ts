@@ -1,5 +1,5 @@
 /** The network that a command upscales with: a run's, or weights from a file; and its tiles. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { NETWORK_NAMES } from '../networks/networks';
 import type { SrNetwork } from '../networks/sr-network';
@@ -52,6 +52,8 @@ export function openNetwork({ run, weights, network, preset }: NetworkFlags): Sr
     if (!existsSync(run)) throw new InputError(`no run folder ${run}`);
     return loadNetwork(run, network, preset);
   }
+  if (existsSync(weights!) && statSync(weights!).isDirectory())
+    throw new InputError(`--weights ${weights} is a folder: expected a weights file; of a run say --run`);
   if (network === undefined)
     throw new InputError(`--weights needs --network, one of ${NETWORK_NAMES.join(', ')}`);
   return loadNetwork(weights!, network, preset);

@@ -50,6 +50,7 @@ export function quickstartCommand(): Command {
             : { kind: 'camera', preset: 'aligned', photos },
         recipe: { batch: 8, iterations, seed, checkpointEvery: 50, logEvery: 10 },
       };
+      const sets = testSets(); // what is wrong with them is better known before the training
       note(`training on ${photos ?? 'drawn scenes (no photographs found: see mimicsr doctor)'}`);
       const run = await interruptible((signal) => train(out, settings, { progress, signal }));
       if (run.step < iterations) {
@@ -57,14 +58,17 @@ export function quickstartCommand(): Command {
         run.network.dispose();
         return;
       }
-      await report(run.network, out);
+      await report(run.network, sets, out);
       run.network.dispose();
     });
 }
 
 /** Table against bicubic on every test set at hand, and the comparison picture. */
-async function report(network: SrNetwork, out: string): Promise<void> {
-  const sets = testSets();
+async function report(
+  network: SrNetwork,
+  sets: Readonly<Record<string, PairSet>>,
+  out: string,
+): Promise<void> {
   const rows: string[][] = [];
   for (const [name, pairs] of Object.entries(sets)) {
     for (const [method, upscaler] of [
@@ -98,10 +102,12 @@ function testSets(): Record<string, PairSet> {
 
 /** Rows of LR, bicubic, SR and HR at the busiest part of the first `count` pictures, with their PSNR. */
 async function comparison(network: SrNetwork, pairs: PairSet, count: number): Promise<Image> {
-  const side = 160;
+  const chosen = await Promise.all(
+    Array.from({ length: Math.min(count, pairs.size) }, (_, i) => pairs.load(i)),
+  );
+  const side = Math.min(160, ...chosen.flatMap(({ hr }) => [hr.width, hr.height]));
   const rows: Panel[][] = [];
-  for (let i = 0; i < Math.min(count, pairs.size); i++) {
-    const pair = await pairs.load(i);
+  for (const pair of chosen) {
     const [lr, hr] = [imageOf(pair.lr), imageOf(pair.hr)];
     const { left, top } = busiestSquare(hr, side);
     const part = (image: Image): Image => cropImage(image, left, top, side, side);

@@ -4,7 +4,15 @@ import { Command, Option } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
 import { startEngine } from '../engine/engines';
 import { NETWORK_NAMES } from '../networks/networks';
-import { MODE_NAMES, PROCESS_NAMES, processInMode, recipe, type TrainingSettings } from '../train/config';
+import {
+  checkPart,
+  MODE_NAMES,
+  PROCESS_NAMES,
+  processInMode,
+  recipe,
+  type PartialSettings,
+  type TrainingSettings,
+} from '../train/config';
 import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
@@ -196,17 +204,16 @@ function missingData(): never {
   );
 }
 
-function readConfig(
-  path: string,
-): Partial<TrainingSettings> & { network?: { name?: string; preset?: string } } {
+function readConfig(path: string): PartialSettings {
   if (!existsSync(path)) throw new InputError(`no config file ${path}`);
+  const text = readFileSync(path, 'utf8');
   let config: unknown;
   try {
-    config = JSON.parse(readFileSync(path, 'utf8'));
+    config = JSON.parse(text);
   } catch (error) {
     throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
   }
-  if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw new InputError(`${path}: expected an object with network, process, data and recipe`);
-  return 'provenance' in config ? readRunConfig(path) : config;
+  return Object.hasOwn(Object(config) as object, 'provenance')
+    ? readRunConfig(path)
+    : checkPart(config, path);
 }

@@ -4,7 +4,7 @@
  * a thread that comes late, to a slot that others have finished or that is open for another iteration already, is never
  * wrong: the iteration is read after a sample was taken, and cannot change before that sample is done.
  */
-import { batchBytes, batchIn, type PatchBatch, type PatchOptions } from './patches';
+import { batchIn, batchMemory, type PatchBatch, type PatchOptions } from './patches';
 
 const FIELD = { step: 0, next: 1, done: 2, failed: 3 } as const;
 const HEADER = 64; // bytes, the width of a cache line
@@ -24,7 +24,7 @@ export class BatchSlot {
   }
 
   static create(options: PatchOptions): BatchSlot {
-    const slot = new BatchSlot(new SharedArrayBuffer(HEADER + batchBytes(options)), options);
+    const slot = new BatchSlot(batchMemory(SharedArrayBuffer, options, HEADER), options);
     slot.state[FIELD.next] = options.batch; // closed
     return slot;
   }

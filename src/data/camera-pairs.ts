@@ -98,7 +98,9 @@ export function cameraPairs(
     size: photos.size,
     async load(index) {
       const { name, image } = await photos.load(index);
-      const shot = await cameraShot(image, camera, seed, index);
+      const shot = await cameraShot(image, camera, seed, index).catch((error: unknown) => {
+        throw error instanceof InputError ? new InputError(`${name}: ${error.message}`) : error;
+      });
       return { name, lr: pixelsOf(shot[view]), hr: pixelsOf(shot.hr) };
     },
     fingerprint: () =>

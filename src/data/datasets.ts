@@ -39,6 +39,11 @@ export function datasetPhotos(name: string): PhotoSource {
   return filePhotos(files, `${files.length} photographs of ${label(name)}`);
 }
 
+/** The folder of a set. @throws InputError where it is not here */
+export function datasetFolder(name: string): string {
+  return locate(name).folder;
+}
+
 /** Whether a set or folder of that name is here, whatever is in it. */
 export function hasDataset(name: string): boolean {
   return unlessInputError(() => locate(name)) !== undefined;

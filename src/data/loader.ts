@@ -10,8 +10,8 @@ import { LoaderThreads } from './loader-threads';
 import { PairStore } from './pair-store';
 import type { PairSet } from './pairs';
 import {
-  batchBytes,
   batchIn,
+  batchMemory,
   cutPatch,
   loadPair,
   SampleOrder,
@@ -71,7 +71,7 @@ export class PairLoader {
   async batch(step: number): Promise<PatchBatch> {
     if (this.threads !== undefined) return this.threads.batch(step);
     const { options } = this;
-    const batch = batchIn(new ArrayBuffer(batchBytes(options)), 0, options);
+    const batch = batchIn(batchMemory(ArrayBuffer, options), 0, options);
     for (let k = 0; k < options.batch; k++) {
       const index = this.order.indexOf((step - 1) * options.batch + k);
       const pair = await this.store!.get(index, () => loadPair(this.pairs, index, options));

@@ -41,10 +41,27 @@ function patchLengths({ patch, scale, noise }: PatchOptions): { lr: number; hr: 
   };
 }
 
-/** Bytes of a batch. */
-export function batchBytes(options: PatchOptions): number {
+/**
+ * Memory for a batch, after `header` bytes.
+ * @throws InputError where there is not so much
+ */
+export function batchMemory<M extends ArrayBufferLike>(
+  Memory: new (bytes: number) => M,
+  options: PatchOptions,
+  header = 0,
+): M {
   const { lr, hr, noise } = patchLengths(options);
-  return options.batch * (lr + hr + noise) * Float32Array.BYTES_PER_ELEMENT;
+  const bytes = header + options.batch * (lr + hr + noise) * Float32Array.BYTES_PER_ELEMENT;
+  try {
+    return new Memory(bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const { batch, patch } = options;
+    const size = `${(bytes / 2 ** 30).toFixed(0)} GiB`;
+    throw new InputError(
+      `batch ${batch} of patch ${patch}: no memory for a batch of ${size}: choose less of either`,
+    );
+  }
 }
 
 /** A batch whose arrays lie one behind the other in `memory`, from byte `offset` on. */

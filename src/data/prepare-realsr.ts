@@ -11,6 +11,7 @@ import { cropImage } from '../image/image';
 import { imresize } from '../image/resize';
 import { InputError } from '../util/errors';
 import { silentProgress } from '../util/progress';
+import { cannotWrite } from '../util/system-errors';
 import { writeFileAtomic } from '../util/write-file';
 import { matchTemplate } from './layout';
 import { measureMisalignment } from './misalignment';
@@ -50,6 +51,10 @@ export async function prepareRealSr(
     const more = alone.length > 10 ? ` and ${alone.length - 10} more` : '';
     throw new InputError(`${source}: pictures without an LR4: ${alone.slice(0, 10).join(', ')}${more}`);
   }
+  const filesOf = (hr: string): PairPaths => ({ lr: join(source, lrOf(hr)), hr: join(source, hr) });
+  // Before anything is written: what is left after a refusal would pass for the whole set.
+  const takings = new Map<string, Taking>();
+  for (const hr of found.keys()) takings.set(hr, await takingOf(filesOf(hr), shrink));
   const progress = (options.progress ?? silentProgress)('prepare RealSR', found.size);
   const pairs: PreparedPair[] = [];
   let shrunk = 0;
@@ -58,9 +63,9 @@ export async function prepareRealSr(
       if (signal?.aborted) break;
       const name = `${camera}_${n}`;
       const folder = join(out, `${camera}-${split.toLowerCase()}`);
-      const from = { lr: join(source, lrOf(hr)), hr: join(source, hr) };
       const to = { lr: join(folder, 'LR', `${name}.png`), hr: join(folder, 'HR', `${name}.png`) };
-      const change = await takePair(from, to, shrink);
+      const { change } = takings.get(hr)!;
+      await takePair(filesOf(hr), to, takings.get(hr)!);
       if (change === 'shrunk' && ++shrunk === 1) {
         log('LR stored at HR size: shrunk by 4 (antialiased bicubic), which softens the degradation');
       } else if (change === 'cut') log(`${name}: cut at the right and the bottom to HR = 4 x LR`);
@@ -79,31 +84,31 @@ export async function prepareRealSr(
   return writeReport(out, { source, pairs, refused: [] });
 }
 
-/** Puts a pair in its place: linked, cut to the exact ratio, or with its LR shrunk. */
-async function takePair(
-  from: { readonly lr: string; readonly hr: string },
-  to: { readonly lr: string; readonly hr: string },
-  shrink: boolean,
-): Promise<'linked' | 'cut' | 'shrunk'> {
+interface PairPaths {
+  readonly lr: string;
+  readonly hr: string;
+}
+
+/** What becomes of a pair, and the size of its LR then. */
+interface Taking {
+  readonly change: 'linked' | 'cut' | 'shrunk';
+  readonly width: number;
+  readonly height: number;
+}
+
+/** @throws InputError for sizes of which no x4 pair can be made */
+async function takingOf(from: PairPaths, shrink: boolean): Promise<Taking> {
   const [lr, hr] = [await readImageSize(from.lr), await readImageSize(from.hr)];
-  if (hr.width === SCALE * lr.width && hr.height === SCALE * lr.height) {
-    link(from.lr, to.lr);
-    link(from.hr, to.hr);
-    return 'linked';
-  }
+  if (hr.width === SCALE * lr.width && hr.height === SCALE * lr.height)
+    return { change: 'linked', width: lr.width, height: lr.height };
   const width = Math.min(lr.width, Math.floor(hr.width / SCALE));
   const height = Math.min(lr.height, Math.floor(hr.height / SCALE));
   if (lr.width === hr.width && lr.height === hr.height) {
-    if (!shrink) {
-      throw new InputError(
-        `${from.lr} is ${lr.width}x${lr.height}, as large as its HR (RealSR versions 1 and 2): expected a quarter; ` +
-          `take version 3, or have the LR shrunk (--shrink)`,
-      );
-    }
-    const whole = cropImage(await readImage(from.lr), 0, 0, SCALE * width, SCALE * height);
-    await writeImage(to.lr, imresize(whole, 1 / SCALE, { rounding: 'final' }));
-    await writeImage(to.hr, cropImage(await readImage(from.hr), 0, 0, SCALE * width, SCALE * height));
-    return 'shrunk';
+    if (shrink) return { change: 'shrunk', width, height };
+    throw new InputError(
+      `${from.lr} is ${lr.width}x${lr.height}, as large as its HR (RealSR versions 1 and 2): expected a quarter; ` +
+        `take version 3, or have the LR shrunk (--shrink)`,
+    );
   }
   const lost = Math.max(
     hr.width - SCALE * width,
@@ -111,20 +116,36 @@ async function takePair(
     SCALE * (lr.width - width),
     SCALE * (lr.height - height),
   );
-  if (lost > MOST_CUT) {
-    throw new InputError(
-      `${from.hr} is ${hr.width}x${hr.height}: expected ${SCALE} times its LR, ${SCALE * lr.width}x${SCALE * lr.height}`,
-    );
+  if (lost <= MOST_CUT) return { change: 'cut', width, height };
+  throw new InputError(
+    `${from.hr} is ${hr.width}x${hr.height}: expected ${SCALE} times its LR, ${SCALE * lr.width}x${SCALE * lr.height}`,
+  );
+}
+
+/** Puts a pair in its place. */
+async function takePair(from: PairPaths, to: PairPaths, { change, width, height }: Taking): Promise<void> {
+  if (change === 'linked') {
+    link(from.lr, to.lr);
+    link(from.hr, to.hr);
+    return;
   }
-  await writeImage(to.lr, cropImage(await readImage(from.lr), 0, 0, width, height));
+  const lr = await readImage(from.lr);
+  const small =
+    change === 'cut'
+      ? cropImage(lr, 0, 0, width, height)
+      : imresize(cropImage(lr, 0, 0, SCALE * width, SCALE * height), 1 / SCALE, { rounding: 'final' });
+  await writeImage(to.lr, small);
   await writeImage(to.hr, cropImage(await readImage(from.hr), 0, 0, SCALE * width, SCALE * height));
-  return 'cut';
 }
 
 /** The same file under another name; a copy where it cannot be linked: on another file system. */
 function link(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  rmSync(to, { force: true });
+  try {
+    mkdirSync(dirname(to), { recursive: true });
+    rmSync(to, { force: true });
+  } catch (error) {
+    throw cannotWrite(to, error);
+  }
   const file = realpathSync(from); // a link to a symbolic link would be one as well, and lead elsewhere
   try {
     linkSync(file, to);

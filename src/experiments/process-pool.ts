@@ -43,7 +43,7 @@ export async function runProcesses(processes: readonly PooledProcess[], options:
       failed.abort(error); // the first reason stays
     }
   };
-  await Promise.all(Array.from({ length: options.jobs }, worker));
+  await Promise.all(Array.from({ length: Math.min(options.jobs, processes.length) }, worker));
   failed.signal.throwIfAborted();
 }
 

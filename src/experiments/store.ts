@@ -18,11 +18,14 @@ export const LOWER_IS_BETTER: readonly ScoreMetric[] = ['niqe', 'pi'];
 /** A CSV has text alone: an empty cell is null. */
 const optional = <T extends z.ZodType>(type: T) =>
   z.preprocess((v) => (v === '' || v === undefined ? null : v), z.nullable(type));
-const whole = z.coerce.number().int();
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const decimal = (text: unknown): number => (DECIMAL.test(String(text)) ? Number(text) : NaN);
+const number = z.preprocess(decimal, z.custom<number>(Number.isFinite, 'expected a number'));
+const whole = z.preprocess(decimal, z.custom<number>(Number.isInteger, 'expected a whole number'));
 /** PSNR of equal pictures is infinite. */
 const score = z.preprocess(
-  (v) => (v === '' ? NaN : Number(v)),
-  z.custom<number>((v) => (v as number) > -Infinity, 'expected a number'),
+  (text) => (text === 'Infinity' ? Infinity : decimal(text)),
+  z.custom<number>((v) => !Number.isNaN(v), 'expected a number'),
 );
 
 const rowSchema = z.strictObject({
@@ -48,7 +51,7 @@ const rowSchema = z.strictObject({
   value: score,
   images: whole,
   engine: z.string(),
-  secondsPerStep: optional(z.coerce.number()),
+  secondsPerStep: optional(number),
   pairsSha256: z.string(),
   /** Of the code that trained, and of that which scored. */
   commit: z.string(),
@@ -71,7 +74,7 @@ export function readResults(path: string): ResultRow[] {
   if (!existsSync(path)) return [];
   let records: Record<string, string>[];
   try {
-    records = parse(readFileSync(path), { columns: true, skip_empty_lines: true });
+    records = parse(readFileSync(path), { bom: true, columns: true, skip_empty_lines: true });
   } catch (error) {
     throw new InputError(`${path} is not a results file: ${(error as Error).message}`);
   }

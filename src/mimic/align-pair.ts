@@ -68,11 +68,12 @@ export async function alignPair(lr: Image, hr: Image, options: AlignOptions): Pr
   }
   const [w, h] = [options.patch ?? width, options.patch ?? height];
   const least = Math.max(MIMIC_MINIMUM_SIDE, options.config.finish ? JPEG_UNIT : 1);
-  if (width < w || height < h || Math.min(w, h) < least) {
-    throw new InputError(
-      `LR is ${width}x${height}: expected at least ${options.patch === undefined ? `${least} pixels a side` : `the patch, ${w}x${h}`}`,
-    );
+  if (Math.min(w, h) < least) {
+    const found = options.patch === undefined ? `LR is ${width}x${height}` : `patches are ${w}x${h}`;
+    throw new InputError(`${found}: expected at least ${least} pixels a side`);
   }
+  if (width < w || height < h)
+    throw new InputError(`LR is ${width}x${height}: expected at least the patch, ${w}x${h}`);
   const rows: AlignedPair[][] = [];
   for (let top = 0; top + h <= height; top += h) {
     const row: AlignedPair[] = [];

@@ -41,8 +41,8 @@ const recipeSchema = z.strictObject({
   logEvery: count.default(100),
 });
 
-/** Size of the movement in every pair, LR pixels, in place of the preset's range. */
-const misalignment = z.number().min(0).optional();
+/** Size of the movement in every pair, LR pixels, in place of the preset's range. Beyond that, pictures show other places. */
+const misalignment = z.number().min(0).max(32).optional();
 
 const dataSchema = z.discriminatedUnion('kind', [
   /** Real pairs of a folder or of a dataset's name. */
@@ -100,6 +100,9 @@ const trainingSchema = z.strictObject({
   recipe: recipeSchema.prefault({}),
 });
 
+/** What a file may have of a configuration that others complete. */
+const partSchema = trainingSchema.extend({ network: trainingSchema.shape.network.partial() }).partial();
+
 export const PROCESS_NAMES = [
   'l1',
   'alignment-loss',
@@ -153,6 +156,7 @@ export type ProcessConfig = z.infer<typeof processSchema>;
 export type DataConfig = z.infer<typeof dataSchema>;
 export type TrainingConfig = z.infer<typeof trainingSchema>;
 export type TrainingSettings = z.input<typeof trainingSchema>;
+export type PartialSettings = z.input<typeof partSchema>;
 
 /**
  * A complete, checked configuration; what is left out takes the paper's value.
@@ -160,6 +164,12 @@ export type TrainingSettings = z.input<typeof trainingSchema>;
  */
 export function trainingConfig(settings: unknown, source = 'training config'): TrainingConfig {
   return parseWith<TrainingConfig>(trainingSchema, settings, source);
+}
+
+/** Checks what a file has of a configuration; nothing is filled in. Errors as `trainingConfig`. */
+export function checkPart(settings: unknown, source: string): PartialSettings {
+  parseWith(partSchema, settings, source);
+  return settings as PartialSettings;
 }
 
 /** A complete, checked configuration of a training process; errors as `trainingConfig`. */

@@ -11,7 +11,7 @@ import { psnr } from '../metrics/psnr';
 import { ssim } from '../metrics/ssim';
 import type { SrNetwork } from '../networks/sr-network';
 import { DEFAULT_TILE, upscale } from '../networks/upscale';
-import { InputError } from '../util/errors';
+import { InputError, named } from '../util/errors';
 import { silentProgress, type ProgressFactory } from '../util/progress';
 import { imageOf, type PairSet } from '../data/pairs';
 
@@ -51,7 +51,7 @@ export const bicubicUpscaler: Upscaler = (lr) => Promise.resolve(imresize(lr, 4)
 
 /**
  * Scores an upscaler on every pair of a set.
- * @throws InputError for a set without pairs
+ * @throws InputError for a set without pairs, a picture that is too small to score, and two of one name to save
  */
 export async function evaluate(
   upscaler: Upscaler,
@@ -67,9 +67,14 @@ export async function evaluate(
     for (let i = 0; i < pairs.size; i++) {
       const pair = await pairs.load(i);
       const sr = await upscaler(imageOf(pair.lr), pair.name);
-      if (saveTo !== undefined) await writeImage(join(saveTo, `${pair.name}.png`), sr);
-      const hr = imageOf(pair.hr);
-      images.push({ image: pair.name, ...scores(sr, hr, crop) });
+      if (saveTo !== undefined) {
+        if (images.some(({ image }) => image === pair.name))
+          throw new InputError(
+            `${pairs.description}: two pictures are called '${pair.name}': they cannot both be saved in ${saveTo}`,
+          );
+        await writeImage(join(saveTo, `${pair.name}.png`), sr);
+      }
+      images.push({ image: pair.name, ...named(pair.name, () => scores(sr, imageOf(pair.hr), crop)) });
       progress.update(i + 1, pair.name);
     }
   } finally {

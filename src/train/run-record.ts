@@ -80,16 +80,20 @@ export function trainingOn(preparation: PreparationRecord, record: RunRecord): R
  */
 export function readRunRecord(path: string): RunRecord {
   if (!existsSync(path)) throw new InputError(`no run here: ${path} is missing`);
-  let parsed: RunRecord;
+  const text = readFileSync(path, 'utf8');
+  let parsed: RunRecord | null;
   try {
-    parsed = JSON.parse(readFileSync(path, 'utf8')) as RunRecord;
+    parsed = JSON.parse(text) as typeof parsed;
   } catch (error) {
     throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
   }
-  const { network, process, data, recipe, engine, versions, resumed, provenance } = parsed;
+  const { network, process, data, recipe, engine, versions, resumed, provenance } =
+    parsed ?? ({} as RunRecord);
   const config = trainingConfig({ network, process, data, recipe }, path);
-  if (provenance?.adds === undefined)
-    throw new InputError(`${path}: expected a run's record, found no 'provenance'`);
+  const lacks = Object.entries({ engine, versions, provenance: provenance?.adds && provenance });
+  const missing = lacks.find(([, value]) => typeof value !== 'object' || value === null);
+  if (missing !== undefined)
+    throw new InputError(`${path}: expected a run's record, found no '${missing[0]}'`);
   return { ...config, engine, versions, ...(resumed === undefined ? {} : { resumed }), provenance };
 }
 

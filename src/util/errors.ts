@@ -11,6 +11,16 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What `work` gives; its `InputError` begins with the name of what it was about. */
+export function named<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
 /** What `work` gives; undefined where it ends with an `InputError`. */
 export function unlessInputError<T>(work: () => T): T | undefined {
   try {

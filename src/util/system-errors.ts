@@ -2,6 +2,7 @@
 import { InputError } from './errors';
 
 const REASONS: Readonly<Record<string, string>> = {
+  ELOOP: 'its links lead in a circle',
   ENOENT: 'there is no such file or folder',
   EISDIR: 'it is a folder, not a file',
   ENOTDIR: 'a part of the path is a file, not a folder',
@@ -18,6 +19,15 @@ export function systemReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const known = REASONS[(error as NodeJS.ErrnoException).code ?? ''] as string | undefined;
   return known ?? error.message.trim().replace(/\s*\n\s*/g, '; ');
+}
+
+/** "PATH: permission denied" of an error of the operating system about a file; undefined of any other. */
+export function systemError(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, path } = error as NodeJS.ErrnoException;
+  return path === undefined || code === undefined || !Object.hasOwn(REASONS, code)
+    ? undefined
+    : `${path}: ${REASONS[code]}`;
 }
 
 /** The error of a file that cannot be written. */

@@ -67,7 +67,13 @@ function storedIn(
   key?: string,
 ): Map<string, StoredTensor> {
   // The brace first: a header's length can be any bytes, also those that open a pickle or a ZIP archive.
-  if (bytes[8] === 0x7b) return parseSafetensors(bytes, label).tensors;
+  if (bytes[8] === 0x7b) {
+    if (key !== undefined)
+      throw new InputError(
+        `${label}: expected a PyTorch checkpoint, of whose dictionaries one is '${key}': found safetensors`,
+      );
+    return parseSafetensors(bytes, label).tensors;
+  }
   if (looksLikePyTorch(bytes)) return stateDictOf(parsePyTorch(bytes, label, allowance), label, key);
 
   const opening = Buffer.from(bytes.subarray(0, 64)).toString('latin1');

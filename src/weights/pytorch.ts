@@ -163,7 +163,7 @@ function readOldForm(bytes: Uint8Array, checkpoint: Checkpoint, label: string): 
     const size = count * bytesPerElement(storage.dtype);
     if (count !== storage.count || !(size <= bytes.length - at)) {
       throw new InputError(
-        `${label}: storage ${quoted(key)}: expected ${storage.count} elements, found ${Number.isNaN(count) ? 'the end of the file' : `${count} with ${bytes.length - at} bytes left`}`,
+        `${label}: storage ${quoted(key)}: expected ${storage.count} elements, found ${Number.isNaN(count) ? 'the end of the file' : count === storage.count ? `${bytes.length - at} of their ${size} bytes: the file is cut short` : count}`,
       );
     }
     contents.set(key, bytes.subarray(at, at + size));

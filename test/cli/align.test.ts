@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -52,6 +52,15 @@ describe('mimicsr align', () => {
       expect(existsSync(join(out, `error-${name}.png`))).toBe(true);
     }
     expect((await readImage(join(out, 'overview.png'))).width).toBeGreaterThan(4 * 256);
+  });
+
+  it('does not write over the pictures that it reads', async () => {
+    const before = readFileSync(lrPath);
+    const { code, err } = await mimicsr('align', lrPath, hrPath, '--module', weights, '--out', root);
+    expect(code).toBe(2);
+    expect(err).toContain(`--out: ${lrPath} is the picture that was read`);
+    expect(readFileSync(lrPath).equals(before)).toBe(true);
+    expect(existsSync(join(root, 'overview.png'))).toBe(false);
   });
 
   it('the flow brings the LR nearer to the truth than it lies, and patches cover the picture', async () => {

@@ -236,12 +236,43 @@ describe('mimicsr', () => {
       ['train', '--photos', 'scenes', '--network', 'seemor', '--out', 'NEVER'],
       "did you mean 'seemore'",
     ],
+    ['an unknown config key', ['train', '--config', 'BADKEY', '--out', 'NEVER'], "badkey.json 'bach'"],
     [
-      'an unknown config key',
-      ['train', '--config', 'BADKEY', '--out', 'NEVER'],
-      "unknown key in recipe of training config 'bach'",
+      'a config that is no object',
+      ['train', '--config', 'NULLJSON', '--out', 'NEVER'],
+      'null.json: expected object',
     ],
-    ['a config that is no object', ['train', '--config', 'NULLJSON', '--out', 'NEVER'], 'expected an object'],
+    [
+      'a config whose parts are none',
+      ['train', '--config', 'NOPROCESS', '--set', 'lambda=1', '--out', 'NEVER'],
+      "no-process.json: key 'process'",
+    ],
+    [
+      'an empty folder name',
+      ['train', '--photos', 'scenes', '--out', ''],
+      '--out: expected a value, found nothing',
+    ],
+    [
+      'an empty number',
+      ['evaluate', '--bicubic', '--benchmark', 'BENCH', '--crop', ''],
+      '--crop : expected a whole',
+    ],
+    ['a run whose record is damaged', ['upscale', 'IMAGE', '--run', 'DAMAGED', '--out', 'UP'], 'config.json'],
+    [
+      'a movement larger than pictures',
+      ['train', '--photos', 'scenes', '--misalignment', '1e9', '--out', 'NEVER'],
+      "'data.misalignment'",
+    ],
+    [
+      'a run folder in place of weights',
+      ['upscale', 'IMAGE', '--weights', 'RUN', '--network', 'seemore', '--out', 'UP'],
+      'of a run say --run',
+    ],
+    [
+      'runs in a file',
+      ['grid', 'submit', 'table2', '--profile', 'smoke', '--runs', 'BADJSON', '--out', 'NEVER'],
+      'bad.json',
+    ],
     [
       'a run folder that is a file',
       ['train', '--photos', 'scenes', '--out', 'BADJSON'],
@@ -280,6 +311,8 @@ describe('mimicsr', () => {
     };
     Object.assign(places, {
       BADJSON: path('bad.json'),
+      NOPROCESS: path('no-process.json'),
+      DAMAGED: path('damaged'),
       NULLJSON: path('null.json'),
       IMAGE: path('bench', 'a_LR.png'),
       RUN: path('run'),
@@ -289,6 +322,9 @@ describe('mimicsr', () => {
     rmSync(path('empty'), { recursive: true, force: true });
     writeFileSync(path('bad.json'), '{"recipe":');
     writeFileSync(path('null.json'), 'null');
+    writeFileSync(path('no-process.json'), '{"process":null}');
+    mkdirSync(path('damaged'), { recursive: true });
+    writeFileSync(path('damaged', 'config.json'), 'null');
     writeFileSync(
       path('badkey.json'),
       JSON.stringify({ data: { kind: 'scenes', preset: 'aligned' }, recipe: { bach: 1 } }),
@@ -301,6 +337,13 @@ describe('mimicsr', () => {
     expect(err).not.toMatch(/\n\s+at /);
     expect(existsSync(path('never'))).toBe(false);
     expect(existsSync(path('up3')) ? readdirSync(path('up3')) : []).toEqual([]);
+  });
+
+  it('refuses a batch that no memory holds', async () => {
+    const sizes = ['--batch', '1000000000', '--patch', '16', '--iterations', '1'];
+    const { code, err } = await mimicsr('train', '--photos', 'scenes', ...sizes, '--out', path('huge'));
+    expect(code).toBe(2);
+    expect(err).toMatch(/batch 1000000000 of patch 16: no memory for a batch of \d+ GiB/);
   });
 
   it('upscales the other pictures where one fails', async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawScene } from '../../src/data/scenes';
@@ -42,6 +42,24 @@ describe('mimicsr evaluate', () => {
     );
   });
 
+  it('never saves over the pictures that it scores, nor one over another', async () => {
+    const before = readFileSync(path('one', 'a_HR.png'));
+    const into = await mimicsr('evaluate', '--bicubic', '--benchmark', path('one'), '--save', path('one'));
+    expect([into.code, into.out]).toEqual([2, '']);
+    expect(into.err).toContain(`is in ${path('one')}'s own folder`);
+    expect(readFileSync(path('one', 'a_HR.png')).equals(before)).toBe(true);
+    for (const name of ['a.png', 'a.webp']) await writeImage(path('photos', name), drawScene(name, 64, 64));
+    const scenes = ['--benchmark', path('photos'), '--camera', 'aligned'];
+    const twice = await mimicsr('evaluate', '--bicubic', ...scenes, '--save', path('twice'));
+    expect(twice.code).toBe(2);
+    expect(twice.err).toContain(`two pictures are called 'a': they cannot both be saved in ${path('twice')}`);
+  });
+
+  it('names the picture that is too small for the crop', async () => {
+    const { code, err } = await mimicsr('evaluate', '--bicubic', '--benchmark', path('one'), '--crop', '32');
+    expect([code, err.includes('mimicsr: a: an image of 64x64')]).toEqual([2, true]);
+  });
+
   it('says the tile that the scores hold for', async () => {
     const network = createNetwork('seemore').initialise(1);
     saveWeights(path('weights.safetensors'), await network.stateDict(), {});
@@ -73,12 +91,12 @@ describe('mimicsr evaluate', () => {
   it.each([
     [
       ['--run', path('one'), '--network', 'seemore'],
-      `${path('one')} is a run folder, which knows its network`,
+      `${path('one')} is a folder: expected a weights file; of a run say --run`,
     ],
-    [['--run', path('one'), '--preset', 'tiny'], `${path('one')} is a run folder, which knows its network`],
+    [['--run', path('one'), '--preset', 'tiny'], `${path('one')} is a folder: expected a weights file; of a run say --run`],
     [
       ['--weights', path('one'), '--network', 'dat'],
-      `${path('one')} is a run folder, which knows its network`,
+      `${path('one')} is a folder: expected a weights file; of a run say --run`,
     ],
     [['--run', path('none')], `no run folder ${path('none')}`],
     [['--bicubic', '--run', 'r'], '--bicubic goes without --run'],

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -137,6 +138,25 @@ describe('Preparing RealSR', () => {
     await expect(prepareRealSr(wrong, join(root, 'wrong-x4'))).rejects.toThrow(
       /is 96x80: expected 4 times its LR/,
     );
+  });
+
+  it('writes nothing where one pair cannot be taken, or there is no place for them', async () => {
+    const source = await published('one-wrong', 4);
+    await writeImage(join(source, 'Nikon/Test/4/Nikon_010_LR4.png'), drawScene(1, 40, 40));
+    await expect(prepareRealSr(source, join(root, 'one-wrong-x4'))).rejects.toThrow(
+      /Nikon_010_HR.*expected 4/,
+    );
+    expect(existsSync(join(root, 'one-wrong-x4'))).toBe(false);
+    writeFileSync(join(root, 'a-file'), '');
+    await expect(prepareRealSr(join(root, 'v3'), join(root, 'a-file'))).rejects.toThrow(
+      /^cannot write .*a-file.*: a part of the path is a file/,
+    );
+  });
+
+  it('refuses flags of another set', async () => {
+    const prepare = (...args: string[]): ReturnType<typeof mimicsr> => mimicsr('data', 'prepare', ...args);
+    expect((await prepare('RealSR-V3', '--motion', 'affine')).err).toContain('--motion is for SR-RAW');
+    expect((await prepare('SR-RAW', '--shrink')).err).toContain('--shrink is for RealSR');
   });
 
   it('names what is missing, and what another folder holds', async () => {

@@ -23,6 +23,15 @@ describe('The results store', () => {
     expect(readResults(path)).toEqual(rows);
   });
 
+  it('reads what a spreadsheet saved, and nothing but whole numbers of pictures', () => {
+    writeResults(path, [resultRow({ images: 5 })]);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, `\uFEFF${text.replaceAll('\n', '\r\n')}`);
+    expect(readResults(path)).toEqual([resultRow({ images: 5 })]);
+    writeFileSync(path, text.replace(',5,torch', ', ,torch'));
+    expect(() => readResults(path)).toThrow(/row 1: key 'images': expected a whole number, found " "/);
+  });
+
   it('writes equal rows as equal files, whatever their order', () => {
     const rows = [resultRow(), resultRow({ benchmark: 'Set14' })];
     writeResults(path, rows);
@@ -42,6 +51,8 @@ describe('The results store', () => {
     ['a word for a number', 'much', /row 1: key 'value': expected a number, found "much"/],
     ['what no score can be', '-Infinity', /row 1: key 'value': expected a number, found "-Infinity"/],
     ['an empty cell for a score', '', /row 1: key 'value': expected a number, found ""/],
+    ['a blank for a score', ' ', /row 1: key 'value': expected a number, found " "/],
+    ['another notation', '0x1f', /row 1: key 'value': expected a number, found "0x1f"/],
   ])('refuses %s, naming file and place', (_, text, message) => {
     writeResults(path, [resultRow()]);
     const table = text.includes('\n');
