@@ -91,9 +91,9 @@ describe('mimicsr evaluate', () => {
   it.each([
     [
       ['--run', path('one'), '--network', 'seemore'],
-      `${path('one')} is a folder: expected a weights file; of a run say --run`,
+      `${path('one')} is a run folder, which knows its network`,
     ],
-    [['--run', path('one'), '--preset', 'tiny'], `${path('one')} is a folder: expected a weights file; of a run say --run`],
+    [['--run', path('one'), '--preset', 'tiny'], `${path('one')} is a run folder, which knows its network`],
     [
       ['--weights', path('one'), '--network', 'dat'],
       `${path('one')} is a folder: expected a weights file; of a run say --run`,
