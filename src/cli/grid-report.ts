@@ -36,7 +36,7 @@ export async function writePictures(opened: OpenedRequest, filled: Table): Promi
   }
   await writeChart(opened, filled);
   if (opened.grid.id === 'misalignment') await writeGeometry(opened);
-  else await writeCrops(opened);
+  await writeCrops(opened);
 }
 
 /** Sweeps as curves, ablations and importance as bars. */
@@ -140,13 +140,16 @@ async function writeGeometry(opened: OpenedRequest): Promise<void> {
 }
 
 function geometryCurve({ rows, sweep }: Grid, measured: readonly MeasuredModule[]): Figure {
+  const truthOf = ({ method }: Grid['rows'][number]): AlignmentTruth | undefined =>
+    measured.find((m) => m.method === method)?.truth;
+  const series = sweepLines(sweep!, rows).filter(({ points }) => points.some(({ row }) => truthOf(row)));
   const lines = new Map<string, Map<number, number>>();
-  for (const { label, points } of sweepLines(sweep!, rows)) {
+  for (const { label, points } of series) {
     for (const { value, row } of points) {
-      const truth = measured.find(({ method }) => method === row.method)?.truth;
-      for (const { picture, misalignment } of truth?.measures ?? []) {
+      for (const { picture, misalignment } of truthOf(row)?.measures ?? []) {
         // The LR is the same for every module.
-        const name = picture === 'lr' ? LR_CAPTIONS.lr : `${LR_CAPTIONS[picture]}, ${label}`;
+        const plain = picture === 'lr' || series.length === 1;
+        const name = plain ? LR_CAPTIONS[picture] : `${LR_CAPTIONS[picture]}, ${label}`;
         const line = lines.get(name) ?? new Map<number, number>();
         if (!line.has(Number(value))) line.set(Number(value), misalignment);
         lines.set(name, line);

@@ -22,6 +22,8 @@ describe('mimicsr reproduce', () => {
     expect(text).toMatch(/Ours, recoloured, 2 px +\d/);
     for (const name of ['misalignment', 'misalignment-geometry'])
       expect((await readImage(join(out, `${name}.png`))).width).toBe(1080);
+    const crops = await readImage(join(out, 'misalignment-scenes-bicubic.png'));
+    expect(crops.width).toBeGreaterThan(2 * crops.height); // LR, Ours, HR
     const records: Record<string, string>[] = parse(readFileSync(join(out, 'misalignment-geometry.csv')), {
       columns: true,
     });
