@@ -11,7 +11,7 @@ import { renameRrdb, type RrdbNaming } from '../weights/key-maps';
 import { parseStored, parseWeights } from '../weights/load';
 import { writeOnnx } from '../weights/onnx/export';
 import { writePyTorch } from '../weights/pytorch-write';
-import { writeSafetensors } from '../weights/safetensors';
+import { looksLikeSafetensors, writeSafetensors } from '../weights/safetensors';
 import { elementCount, readWeightFile, type StoredTensor, type TensorRecord } from '../weights/tensor-file';
 import { PRESET_FLAG } from './arguments';
 import { print } from './output';
@@ -72,6 +72,10 @@ export function convertCommand(): Command {
         return;
       }
       const source = openSource(input, flags);
+      if (flags.key !== undefined && looksLikeSafetensors(source.bytes))
+        throw new InputError(
+          `--key is for PyTorch checkpoints: ${input} is safetensors, without dictionaries`,
+        );
       if (format === 'onnx' && source.network === undefined) {
         throw new InputError(
           `${output}: an ONNX file holds a whole network: name it with --network, one of ${NETWORK_NAMES.join(', ')}`,

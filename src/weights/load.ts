@@ -8,7 +8,7 @@ import { InputError } from '../util/errors';
 import { isDerivedBuffer, stripModulePrefix } from './key-maps';
 import type { Allowance } from './pickle';
 import { contentAllowance, looksLikePyTorch, parsePyTorch, stateDictOf } from './pytorch';
-import { parseSafetensors } from './safetensors';
+import { looksLikeSafetensors, parseSafetensors } from './safetensors';
 import type { StoredTensor, TensorRecord } from './tensor-file';
 import { isFloat, quoted, readWeightFile, toFloat32 } from './tensor-file';
 
@@ -66,14 +66,8 @@ function storedIn(
   allowance: Allowance,
   key?: string,
 ): Map<string, StoredTensor> {
-  // The brace first: a header's length can be any bytes, also those that open a pickle or a ZIP archive.
-  if (bytes[8] === 0x7b) {
-    if (key !== undefined)
-      throw new InputError(
-        `${label}: expected a PyTorch checkpoint, of whose dictionaries one is '${key}': found safetensors`,
-      );
-    return parseSafetensors(bytes, label).tensors;
-  }
+  // First: a header's length can be any bytes, also those that open a pickle or a ZIP archive.
+  if (looksLikeSafetensors(bytes)) return parseSafetensors(bytes, label).tensors;
   if (looksLikePyTorch(bytes)) return stateDictOf(parsePyTorch(bytes, label, allowance), label, key);
 
   const opening = Buffer.from(bytes.subarray(0, 64)).toString('latin1');

@@ -35,6 +35,11 @@ const MAX_HEADER_BYTES = 16 * 2 ** 20; // the format itself allows 100 MB
 const MAX_TENSORS = 65_536;
 const MAX_RANK = 64; // PyTorch's own limit
 
+/** Whether bytes open like a safetensors file: its header's brace after eight bytes of length. */
+export function looksLikeSafetensors(bytes: Uint8Array): boolean {
+  return bytes[8] === 0x7b;
+}
+
 /** Reads a safetensors file. Throws an InputError that names the file and what is wrong with it. */
 export function readSafetensors(path: string): SafetensorsFile {
   return parseSafetensors(readWeightFile(path), path);

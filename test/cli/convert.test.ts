@@ -185,6 +185,7 @@ describe('mimicsr convert', () => {
     ['an unknown network', ['SEEMORE', 'OUT.onnx', '--network', 'seemor'], "did you mean 'seemore'"],
     ['an unknown naming', ['SEEMORE', 'OUT.pth', '--keys', 'basicSR'], "did you mean 'basicsr'"],
     ["keys that are no RRDBNet's", ['SEEMORE', 'OUT.pth', '--keys', 'basicsr'], "expected an RRDBNet's"],
+    ['a dictionary of safetensors', ['SEEMORE', 'OUT.pth', '--key', 'params'], 'without dictionaries'],
     [
       '--under for another format',
       ['SEEMORE', 'OUT.safetensors', '--under', 'params'],
