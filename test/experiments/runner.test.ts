@@ -56,7 +56,7 @@ describe('A grid', () => {
     expect(l1.pairsSha256).toMatch(/^[0-9a-f]{64}$/);
     expect(l1.engine).not.toBe('');
     const { upscaler, dispose } = trainedUpscaler(plan[1], folders)!;
-    expect([l1.protocol, upscaler.tile]).toEqual(['RGB, crop 4', 512]);
+    expect([l1.protocol, upscaler.tile]).toEqual(['RGB, crop 4', 1024]);
     dispose();
   });
 
