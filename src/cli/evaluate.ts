@@ -1,12 +1,12 @@
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
-import { datasetFolder, hasDataset } from '../data/datasets';
+import { datasetFolder } from '../data/datasets';
 import { startEngine } from '../engine/engines';
 import { benchmarkPairs } from '../experiments/benchmarks';
 import { DEFAULT_TILE } from '../networks/upscale';
 import { bicubicUpscaler, evaluate, MEASURES, networkUpscaler, type Evaluation } from '../train/evaluate';
-import { InputError, knownName } from '../util/errors';
+import { InputError, knownName, unlessInputError } from '../util/errors';
 import { versions } from '../util/versions';
 import { count, ENGINE_FLAG } from './arguments';
 import { addNetworkOptions, openNetwork, type NetworkFlags } from './network-source';
@@ -103,9 +103,10 @@ function refuseNetwork({ run, weights, network, preset, tile, engine }: Flags): 
 
 /** @throws InputError where pictures would be saved among those that they are scored against */
 function refuseOwnFolder(to: string, benchmark: string): void {
-  if (!hasDataset(benchmark)) return;
-  const folder = datasetFolder(benchmark);
-  if (!relative(folder, to).startsWith('..') && !isAbsolute(relative(folder, to)))
+  const folder = unlessInputError(() => datasetFolder(benchmark));
+  if (folder === undefined) return; // that it is missing is said where it is opened
+  const way = relative(folder, to);
+  if (!way.startsWith('..') && !isAbsolute(way))
     throw new InputError(`--save ${to} is in ${benchmark}'s own folder, ${folder}: choose another`);
 }
 

@@ -63,13 +63,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await root.parseAsync([...argv]);
   } catch (error) {
-    const system = systemError(error);
+    const mendable = error instanceof InputError ? error.message : systemError(error);
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-    else if (error instanceof InputError) {
-      note(`mimicsr: ${error.message}`);
-      process.exitCode = 2;
-    } else if (system !== undefined) {
-      note(`mimicsr: ${system}`);
+    else if (mendable !== undefined) {
+      note(`mimicsr: ${mendable}`);
       process.exitCode = 2;
     } else if (error instanceof DivergedError) {
       note(

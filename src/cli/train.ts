@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { CAMERA_PRESET_NAMES } from '../data/camera-pairs';
@@ -16,6 +16,7 @@ import {
 import { train } from '../train/run';
 import { readRunConfig } from '../train/run-record';
 import { InputError, knownName } from '../util/errors';
+import { readJson } from '../util/json';
 import { assignments, count, ENGINE_FLAG, number, PRESET_FLAG, type Assignment } from './arguments';
 import { interruptible, note, print, progress } from './output';
 
@@ -206,13 +207,7 @@ function missingData(): never {
 
 function readConfig(path: string): PartialSettings {
   if (!existsSync(path)) throw new InputError(`no config file ${path}`);
-  const text = readFileSync(path, 'utf8');
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch (error) {
-    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
-  }
+  const config = readJson(path);
   return Object.hasOwn(Object(config) as object, 'provenance')
     ? readRunConfig(path)
     : checkPart(config, path);

@@ -2,7 +2,7 @@
 import { basename, extname } from 'node:path';
 import { readImage } from '../image/file';
 import type { Image } from '../image/image';
-import { InputError } from '../util/errors';
+import { InputError, named } from '../util/errors';
 import { Random } from '../util/random';
 import { photograph, type CameraShot } from './camera';
 import {
@@ -98,9 +98,7 @@ export function cameraPairs(
     size: photos.size,
     async load(index) {
       const { name, image } = await photos.load(index);
-      const shot = await cameraShot(image, camera, seed, index).catch((error: unknown) => {
-        throw error instanceof InputError ? new InputError(`${name}: ${error.message}`) : error;
-      });
+      const shot = await named(name, () => cameraShot(image, camera, seed, index));
       return { name, lr: pixelsOf(shot[view]), hr: pixelsOf(shot.hr) };
     },
     fingerprint: () =>

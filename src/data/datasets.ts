@@ -46,7 +46,7 @@ export function datasetFolder(name: string): string {
 
 /** Whether a set or folder of that name is here, whatever is in it. */
 export function hasDataset(name: string): boolean {
-  return unlessInputError(() => locate(name)) !== undefined;
+  return unlessInputError(() => datasetFolder(name)) !== undefined;
 }
 
 interface Located {

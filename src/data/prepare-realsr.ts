@@ -64,8 +64,9 @@ export async function prepareRealSr(
       const name = `${camera}_${n}`;
       const folder = join(out, `${camera}-${split.toLowerCase()}`);
       const to = { lr: join(folder, 'LR', `${name}.png`), hr: join(folder, 'HR', `${name}.png`) };
-      const { change } = takings.get(hr)!;
-      await takePair(filesOf(hr), to, takings.get(hr)!);
+      const taking = takings.get(hr)!;
+      const { change } = taking;
+      await takePair(filesOf(hr), to, taking);
       if (change === 'shrunk' && ++shrunk === 1) {
         log('LR stored at HR size: shrunk by 4 (antialiased bicubic), which softens the degradation');
       } else if (change === 'cut') log(`${name}: cut at the right and the bottom to HR = 4 x LR`);

@@ -75,7 +75,7 @@ export function sameBenchmark(a: Benchmark, b: Benchmark): boolean {
 
 /** The scores that are still missing of a run. Metrics whose model is not at hand are not waited for. */
 export function missingBenchmarks(run: PlannedRun, results: readonly ResultRow[]): Benchmark[] {
-  const there = new Set(results.map(rowKey));
+  const there = new Set(results.filter(({ experiment }) => experiment === run.id).map(rowKey));
   return run.benchmarks.filter((benchmark) => {
     const { name, lr } = benchmark;
     const key = (metric: ScoreMetric): string => rowKey({ experiment: run.id, benchmark: name, lr, metric });

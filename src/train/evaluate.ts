@@ -74,7 +74,10 @@ export async function evaluate(
           );
         await writeImage(join(saveTo, `${pair.name}.png`), sr);
       }
-      images.push({ image: pair.name, ...named(pair.name, () => scores(sr, imageOf(pair.hr), crop)) });
+      images.push({
+        image: pair.name,
+        ...(await named(pair.name, () => scores(sr, imageOf(pair.hr), crop))),
+      });
       progress.update(i + 1, pair.name);
     }
   } finally {

@@ -1,8 +1,9 @@
 /** What a run's config.json says: its configuration, where it ran, and on and with what it trains. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { RunningEngine } from '../engine/engines';
 import type { FrozenNetwork, StageRecipe, TrainingProcess } from '../losses/training-process';
 import { InputError } from '../util/errors';
+import { readJson } from '../util/json';
 import type { versions } from '../util/versions';
 import { trainingConfig, type TrainingConfig } from './config';
 
@@ -80,15 +81,8 @@ export function trainingOn(preparation: PreparationRecord, record: RunRecord): R
  */
 export function readRunRecord(path: string): RunRecord {
   if (!existsSync(path)) throw new InputError(`no run here: ${path} is missing`);
-  const text = readFileSync(path, 'utf8');
-  let parsed: RunRecord | null;
-  try {
-    parsed = JSON.parse(text) as typeof parsed;
-  } catch (error) {
-    throw new InputError(`${path} is not JSON: ${(error as Error).message}`);
-  }
   const { network, process, data, recipe, engine, versions, resumed, provenance } =
-    parsed ?? ({} as RunRecord);
+    (readJson(path) as RunRecord | null) ?? ({} as RunRecord);
   const config = trainingConfig({ network, process, data, recipe }, path);
   const lacks = Object.entries({ engine, versions, provenance: provenance?.adds && provenance });
   const missing = lacks.find(([, value]) => typeof value !== 'object' || value === null);

@@ -12,9 +12,9 @@ export function reasonOf(error: unknown): string {
 }
 
 /** What `work` gives; its `InputError` begins with the name of what it was about. */
-export function named<T>(name: string, work: () => T): T {
+export async function named<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (error instanceof InputError) throw new InputError(`${name}: ${error.message}`, { cause: error });
     throw error;

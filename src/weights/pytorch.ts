@@ -162,8 +162,12 @@ function readOldForm(bytes: Uint8Array, checkpoint: Checkpoint, label: string): 
     at += 8;
     const size = count * bytesPerElement(storage.dtype);
     if (count !== storage.count || !(size <= bytes.length - at)) {
+      let found = `${count}`;
+      if (Number.isNaN(count)) found = 'the end of the file';
+      else if (count === storage.count)
+        found = `${bytes.length - at} of their ${size} bytes: the file is cut short`;
       throw new InputError(
-        `${label}: storage ${quoted(key)}: expected ${storage.count} elements, found ${Number.isNaN(count) ? 'the end of the file' : count === storage.count ? `${bytes.length - at} of their ${size} bytes: the file is cut short` : count}`,
+        `${label}: storage ${quoted(key)}: expected ${storage.count} elements, found ${found}`,
       );
     }
     contents.set(key, bytes.subarray(at, at + size));
