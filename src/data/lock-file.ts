@@ -3,11 +3,11 @@
  * (from the second fetch on they must hold), and which licences the user has accepted.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
+import { readJson } from '../util/json';
 import { parseWith } from '../util/schema';
 import { writeFileAtomic } from '../util/write-file';
 import { isPinned } from './checksums';
@@ -47,13 +47,7 @@ export class LockFile {
   /** @throws InputError for a file that is damaged */
   read(): Lock {
     if (!existsSync(this.path)) return { version: 1, files: {}, sets: {}, licences: {} };
-    let value: unknown;
-    try {
-      value = JSON.parse(readFileSync(this.path, 'utf8'));
-    } catch (error) {
-      throw new InputError(`${this.path} is not JSON: ${(error as Error).message}`);
-    }
-    return parseWith(schema, value, this.path);
+    return parseWith(schema, readJson(this.path), this.path);
   }
 
   /** What must hold of a file: what its manifest states, else what was recorded when it was first fetched. */

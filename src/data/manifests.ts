@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import { InputError, unknownName } from '../util/errors';
+import { parseJson } from '../util/json';
 import { parseWith } from '../util/schema';
 import { PACKAGE_ROOT } from '../util/versions';
 import { isPlainPath } from './plain-path';
@@ -127,13 +128,7 @@ export type Archive = SetManifest['archives'][number];
  * @throws InputError naming the file, the key, what was expected and what was found
  */
 export function parseManifest(json: string, file: string): Manifest {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (error) {
-    throw new InputError(`${file} is not JSON: ${(error as Error).message}`);
-  }
-  const manifest = parseWith(schema, value, file);
+  const manifest = parseWith(schema, parseJson(json, file), file);
   const fault = inconsistency(manifest);
   if (fault !== undefined) throw new InputError(`${file}: ${fault}`);
   return manifest;

@@ -6,11 +6,11 @@
  * Nothing here is needed for a right result: a run that is submitted twice, killed or queued again waits for its folder's lock,
  * goes on from its checkpoint, or finds itself finished.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { InputError } from '../util/errors';
 import { exclusively } from '../util/exclusive';
+import { readJson } from '../util/json';
 import { parseWith } from '../util/schema';
 import { MIMICSR_BIN } from '../util/versions';
 import { writeFileAtomic } from '../util/write-file';
@@ -154,14 +154,6 @@ function jobOf(
   if (!existsSync(path)) return undefined;
   const record = parseWith<JobRecord>(jobSchema, readJson(path), path);
   return record.launcher === launcher.name ? [[id, record]] : undefined;
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new InputError(`${path} is not the record of a job: ${(error as Error).message}`);
-  }
 }
 
 /**

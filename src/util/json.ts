@@ -3,7 +3,14 @@ import { InputError } from './errors';
 
 /** What a JSON file holds. @throws InputError where it is not JSON */
 export function readJson(path: string): unknown {
-  const text = readFileSync(path, 'utf8');
+  return parseJson(readFileSync(path, 'utf8'), path);
+}
+
+/**
+ * What the text of a JSON file holds.
+ * @throws InputError that names the file where it is not JSON
+ */
+export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -135,7 +135,7 @@ describe('A submission', () => {
   it('names a damaged record', async () => {
     const path = join(root, 'runs', plan[2].id, 'job.json');
     writeFileSync(path, '{"launcher"');
-    await expect(gridStatus(request, launcher)).rejects.toThrow(`${path} is not the record of a job`);
+    await expect(gridStatus(request, launcher)).rejects.toThrow(`${path} is not JSON`);
   });
 });
 
